@@ -1,0 +1,15 @@
+//! The pure heart: aggregates, events, revisions, positions, ids, context.
+//!
+//! Does: name the things every room speaks of. Does not: read a clock, draw a number, touch a disk or a socket.
+
+mod aggregate;
+mod context;
+mod ids;
+mod moment;
+mod stored;
+
+pub use aggregate::{Aggregate, DomainEvent, Owners, Refusal, RefusalKind};
+pub use context::{Actor, Context, EventMetadata, Role};
+pub use ids::{InvalidStreamName, Position, Revision, StreamName, derived_id};
+pub use moment::{Date, InvalidMoment, Moment, parse_date};
+pub use stored::{EventShape, PERSONAL, Stored, WireError};

@@ -1,0 +1,146 @@
+//! Instants and calendar days, in one stored form each, so that text order is time order.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime, UtcOffset};
+
+pub use time::Date;
+
+/// An instant in UTC, to the microsecond. Stored as `2026-01-31T09:00:00.000000Z`: fixed width, so sorting the
+/// text sorts the time. Years 0001 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(OffsetDateTime);
+
+/// A text or number that is no instant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 instant between the years 1 and 9999")]
+pub struct InvalidMoment;
+
+impl Moment {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(OffsetDateTime::UNIX_EPOCH);
+
+    /// From microseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Outside the years 1 to 9999.
+    pub fn from_unix_micros(micros: i64) -> Result<Self, InvalidMoment> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
+            .ok()
+            .filter(|at| (1..=9999).contains(&at.year()))
+            .map(Self)
+            .ok_or(InvalidMoment)
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub fn unix_micros(self) -> i64 {
+        // Years 1 to 9999 are within +-2.6e17 microseconds, far inside i64.
+        i64::try_from(self.0.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
+    }
+
+    /// Reads RFC 3339, any offset; what is finer than a microsecond is cut.
+    ///
+    /// # Errors
+    /// Where the text is no such instant.
+    pub fn parse(text: &str) -> Result<Self, InvalidMoment> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidMoment)?;
+        let at = at.checked_to_offset(UtcOffset::UTC).ok_or(InvalidMoment)?;
+        let micros = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000))
+            .map_err(|_| InvalidMoment)?;
+        Self::from_unix_micros(micros)
+    }
+
+    /// Midnight UTC at the start of `date`.
+    #[must_use]
+    pub fn start_of(date: Date) -> Self {
+        Self(date.midnight().assume_utc())
+    }
+
+    /// The UTC calendar day.
+    #[must_use]
+    pub fn date(self) -> Date {
+        self.0.date()
+    }
+
+    /// This instant moved by `seconds`, held within the years 1 to 9999.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(Duration::seconds(seconds)))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, time) = (self.0.date(), self.0.time());
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.microsecond()
+        )
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads a calendar day, `YYYY-MM-DD`.
+#[must_use]
+pub fn parse_date(text: &str) -> Option<Date> {
+    let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+    (text.len() == 10 && date.year() >= 1).then_some(date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_one_width_whatever_the_fraction() {
+        for (text, stored) in [
+            ("2013-10-01T00:00:00Z", "2013-10-01T00:00:00.000000Z"),
+            (
+                "2013-10-01T02:00:00.1234567+02:00",
+                "2013-10-01T00:00:00.123456Z",
+            ),
+        ] {
+            assert_eq!(Moment::parse(text).unwrap().to_string(), stored);
+            assert_eq!(Moment::parse(stored).unwrap().to_string(), stored);
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_refused() {
+        for text in ["", "2013-10-01", "2013-13-01T00:00:00Z", "yesterday"] {
+            assert!(Moment::parse(text).is_err(), "{text}");
+        }
+        assert!(Moment::from_unix_micros(i64::MAX).is_err());
+        assert!(Moment::from_unix_micros(i64::MIN).is_err());
+    }
+
+    #[test]
+    fn days_are_ten_characters() {
+        assert!(parse_date("2024-02-29").is_some());
+        assert!(parse_date("2023-02-29").is_none());
+        assert!(parse_date("24-02-29").is_none());
+    }
+}

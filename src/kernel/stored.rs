@@ -1,0 +1,63 @@
+//! What a room's `wire.rs` promises: its events as stored JSON, and back, from every version ever written.
+
+use super::Aggregate;
+
+/// The one part of stored event JSON that holds a person's data (name, email, free text): an object under this
+/// key. Everything else of an event can be kept for ever; this part can be encrypted per person.
+pub const PERSONAL: &str = "personal";
+
+/// A stored event type and the fields of its current version. Read models are checked against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventShape {
+    /// The type's name.
+    pub event_type: &'static str,
+    /// Its top-level fields, without [`PERSONAL`].
+    pub fields: &'static [&'static str],
+    /// The fields within [`PERSONAL`].
+    pub personal: &'static [&'static str],
+}
+
+/// A stored event that is none of this room's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// No version of this room ever wrote that type.
+    #[error("unknown event type {0}")]
+    UnknownType(String),
+    /// A newer Annals wrote it.
+    #[error("{event_type} has schema version {version}, newer than {newest}")]
+    TooNew {
+        /// Its type.
+        event_type: String,
+        /// Its version.
+        version: u32,
+        /// The newest that this program reads.
+        newest: u32,
+    },
+    /// The JSON does not fit the type.
+    #[error("{event_type} cannot be read: {problem}")]
+    Malformed {
+        /// Its type.
+        event_type: String,
+        /// What does not fit.
+        problem: String,
+    },
+}
+
+/// An aggregate whose events can be stored.
+pub trait Stored: Aggregate {
+    /// Every event type that its stream may hold.
+    const SHAPES: &'static [EventShape];
+
+    /// The schema version that is written now, and the JSON.
+    ///
+    /// # Errors
+    /// Where the event has no JSON form, which its types make impossible.
+    fn encode(event: &Self::Event) -> Result<(u32, Vec<u8>), WireError>;
+
+    /// Reads any version ever written, upcasting step by step.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    fn decode(event_type: &str, schema_version: u32, data: &[u8])
+    -> Result<Self::Event, WireError>;
+}

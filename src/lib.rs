@@ -1,0 +1,8 @@
+//! Annals: the event-sourced system of record of an internship platform.
+//!
+//! In reading order: [`kernel`] (the words), the rooms, [`command`] (one way for every command), [`log`] (where
+//! events live), [`projection`] (what is derived), [`processes`], [`audit`], [`grpc`], [`ops`].
+
+pub mod kernel;
+pub mod log;
+pub mod proto;

@@ -1,0 +1,149 @@
+//! Where events live: one trait, its contract in prose, and the engines behind it.
+//!
+//! ```text
+//!   append(stream, expected, events) ──> decided, written and synced as one ──> acknowledged
+//!                                                      │
+//!   stream   [0][1][2][3]              revision: gapless from 0 within a stream
+//!   log      1  2  5  9  ...           position: strictly increasing over the whole log
+//!                                                      │
+//!   read_stream, read_all <────────────────────────────┤
+//!   subscribe(from): what is there, then what comes <──┘   no gap, no repeat, in log order
+//! ```
+//!
+//! # The contract
+//!
+//! Terms and meaning are `EventStoreDB`'s. Every engine passes the suite in [`contract`].
+//!
+//! **Append.** All events of one call become visible together, next to each other, or none does. It is acknowledged
+//! only when it would survive a power cut. `expected` is judged in the same step that writes; in this order:
+//! a tombstoned stream refuses everything ([`AppendError::StreamDeleted`]); [`Expected::Any`] and
+//! [`Expected::StreamExists`] on a stream that holds the first event id: all ids there is a repeat, some there is
+//! a conflict; an expected revision below the current one: ids equal to those that follow it is a repeat, anything
+//! else a conflict; an expected revision above: a conflict. A repeat writes nothing and answers what the first
+//! call answered, with [`Appended::repeated`]. An append of no events writes nothing and checks the revision.
+//!
+//! **Read.** Forward reads include their start, backward ones too ([`ReadFrom`]). A stream's metadata
+//! (`$maxAge`, `$maxCount`, `$tb`) hides events from stream reads and from nothing else. A row whose digest does not fit is
+//! an error that names it ([`ReadError::Damaged`]), never an event.
+//!
+//! **Subscribe.** Everything after the given position in log order, first what is there, then what is appended;
+//! [`Delivery::CaughtUp`] each time the end was reached. A slow reader is never dropped, costs bounded memory, and
+//! never holds up an append.
+//!
+//! **Delete** hides a stream until it is appended to again, revisions going on; **tombstone** ends it for ever.
+//! Protected categories refuse both, and metadata that hides ([`AppendError::Protected`]).
+//!
+//! **After a failed write** an engine says [`AppendError::Unavailable`] with `retry: false`, shows it in [`EventLog::health`], and
+//! never acknowledges again until it was reopened.
+
+mod model;
+
+pub use model::{
+    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Filter, Health, NewEvent,
+    ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+
+use crate::kernel::{Position, StreamName};
+
+/// The log of one service. See the module for the contract.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends `events` to `stream` if it is at `expected`; returns when they are durable.
+    ///
+    /// # Errors
+    /// See the contract; a refused append changes nothing.
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError>;
+
+    /// At most `limit` events of one stream. A stream that never was, or is deleted, answers [`StreamSlice::exists`] false.
+    ///
+    /// # Errors
+    /// Tombstoned, damaged, or the machinery failed.
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamSlice, ReadError>;
+
+    /// At most `limit` events of the whole log that `filter` lets through. Forward: those after `from`
+    /// (exclusive); backward: those before it (exclusive), `None` being the end.
+    ///
+    /// # Errors
+    /// Damaged, or the machinery failed.
+    async fn read_all(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<AllSlice, ReadError>;
+
+    /// Everything after `from`, for ever. The stream ends only after an error item.
+    fn subscribe(
+        &self,
+        from: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>>;
+
+    /// The position of the last event; [`Position::START`] for an empty log.
+    ///
+    /// # Errors
+    /// The machinery failed.
+    async fn head(&self) -> Result<Position, ReadError>;
+
+    /// The stream's metadata as last written, and the revision of that write in the metastream.
+    ///
+    /// # Errors
+    /// Tombstoned, or the machinery failed.
+    async fn metadata(
+        &self,
+        stream: &StreamName,
+    ) -> Result<(StreamMetadata, Option<u64>), ReadError>;
+
+    /// Replaces the stream's metadata; `expected` is of the metastream.
+    ///
+    /// # Errors
+    /// As for an append.
+    async fn set_metadata(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        metadata: StreamMetadata,
+    ) -> Result<Appended, AppendError>;
+
+    /// Hides the stream until it is appended to again.
+    ///
+    /// # Errors
+    /// As for an append.
+    async fn delete(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError>;
+
+    /// Ends the stream for ever.
+    ///
+    /// # Errors
+    /// As for an append.
+    async fn tombstone(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError>;
+
+    /// What the log can do now, and every change of it.
+    fn health(&self) -> watch::Receiver<Health>;
+
+    /// Writes what is under way and lets go of the files. Later calls answer unavailable.
+    async fn close(&self);
+}
