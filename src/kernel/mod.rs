@@ -4,12 +4,16 @@
 
 mod aggregate;
 mod context;
+mod figures;
+#[cfg(test)]
+pub(crate) mod given;
 mod ids;
 mod moment;
 mod stored;
 
 pub use aggregate::{Aggregate, DomainEvent, Owners, Refusal, RefusalKind};
 pub use context::{Actor, Context, EventMetadata, Role};
+pub use figures::{Figures, Kpi, KpiTarget, Ratings, Terms};
 pub use ids::{InvalidStreamName, Position, Revision, StreamName, derived_id};
-pub use moment::{Date, InvalidMoment, Moment, parse_date};
+pub use moment::{Date, InvalidMoment, Moment, day, parse_date};
 pub use stored::{EventShape, PERSONAL, Stored, WireError};

@@ -110,6 +110,22 @@ pub fn parse_date(text: &str) -> Option<Date> {
     (text.len() == 10 && date.year() >= 1).then_some(date)
 }
 
+/// A [`Date`] in JSON: `#[serde(with = "day")]`.
+pub mod day {
+    use super::{Date, Deserialize, Deserializer, Serializer, parse_date};
+
+    /// Writes `YYYY-MM-DD`.
+    pub fn serialize<S: Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(date)
+    }
+
+    /// Reads `YYYY-MM-DD`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        parse_date(&text).ok_or_else(|| serde::de::Error::custom("not a day, YYYY-MM-DD"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +158,13 @@ mod tests {
         assert!(parse_date("2024-02-29").is_some());
         assert!(parse_date("2023-02-29").is_none());
         assert!(parse_date("24-02-29").is_none());
+    }
+
+    #[test]
+    fn a_day_in_json_is_the_text_that_it_was_read_from() {
+        #[derive(Serialize, Deserialize)]
+        struct Held(#[serde(with = "day")] Date);
+        let held: Held = serde_json::from_str("\"0987-02-03\"").unwrap();
+        assert_eq!(serde_json::to_string(&held).unwrap(), "\"0987-02-03\"");
     }
 }
