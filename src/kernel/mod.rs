@@ -10,6 +10,7 @@ pub(crate) mod given;
 mod ids;
 mod moment;
 mod stored;
+mod token;
 
 pub use aggregate::{Aggregate, DomainEvent, Owners, Refusal, RefusalKind};
 pub use context::{Actor, Context, EventMetadata, Role};
@@ -17,3 +18,4 @@ pub use figures::{Figures, Kpi, KpiTarget, Ratings, Terms};
 pub use ids::{InvalidStreamName, Position, Revision, StreamName, derived_id};
 pub use moment::{Date, InvalidMoment, Moment, day, parse_date};
 pub use stored::{EventShape, PERSONAL, Stored, WireError};
+pub use token::{ConsistencyToken, InvalidToken};

@@ -1,0 +1,354 @@
+//! Executes the commands of one kind of aggregate.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::error::CommandError;
+use super::hot::Hot;
+use super::hydrated::{Hydrated, event_id};
+use super::order::{Committed, Order, Ownership, Written};
+use crate::kernel::{DomainEvent as _, EventMetadata, Revision, Stored, StreamName};
+use crate::log::{AppendError, Direction, EventLog, NewEvent, ReadFrom};
+
+/// Executes the commands of one kind of aggregate on the log of its service.
+pub struct Handler<A: Stored> {
+    log: Arc<dyn EventLog>,
+    hot: Hot<A>,
+}
+
+/// What a look at the state says of an order.
+enum Verdict<E> {
+    /// The stream holds the answer already.
+    Answered(Committed),
+    /// These events follow.
+    Append(Vec<E>),
+    /// No, as far as this state is known.
+    No(CommandError),
+}
+
+impl<A: Stored> Handler<A> {
+    /// How often a command is decided anew because others wrote to its stream.
+    pub const MAX_ATTEMPTS: u32 = 8;
+    /// Events a read asks for when an aggregate is loaded.
+    const LOAD_PAGE_EVENTS: usize = 512;
+
+    /// On `log`, keeping aggregates hot up to `capacity` (aggregates plus remembered requests).
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>, capacity: u64) -> Self {
+        Self {
+            log,
+            hot: Hot::new(capacity),
+        }
+    }
+
+    /// The log it writes to.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    /// Decides and appends. Returns when the events are durable, or when it is certain that there is nothing to do.
+    ///
+    /// Safe to abandon at any await: what was appended is found again by the request id.
+    pub async fn execute(&self, order: &Order<A::Command>) -> Result<Committed, CommandError> {
+        let slot = self.hot.slot(order.id);
+        let mut held = slot.lock().await;
+        let stream = StreamName::of(A::CATEGORY, order.id);
+        // Taken out while it is worked on: if this future is dropped midway, the next one loads afresh.
+        let mut known = held.take();
+        let outcome = self.attempt(&stream, order, &mut known).await;
+        let Some(aggregate) = known.filter(|aggregate| aggregate.revision.is_some()) else {
+            self.hot.forget(order.id);
+            return outcome;
+        };
+        let weight = aggregate.weight();
+        *held = Some(aggregate);
+        if weight.is_power_of_two() {
+            self.hot.reweigh(order.id, &slot, weight);
+        }
+        outcome
+    }
+
+    /// The aggregate's state as of now; none where its stream is empty.
+    pub async fn state(&self, id: Uuid) -> Result<Option<A>, CommandError> {
+        let slot = self.hot.slot(id);
+        let mut held = slot.lock().await;
+        let mut aggregate = held.take().unwrap_or_default();
+        self.catch_up(&StreamName::of(A::CATEGORY, id), &mut aggregate)
+            .await?;
+        if aggregate.revision.is_none() {
+            self.hot.forget(id);
+            return Ok(None);
+        }
+        let state = aggregate.state.clone();
+        *held = Some(aggregate);
+        Ok(Some(state))
+    }
+
+    async fn attempt(
+        &self,
+        stream: &StreamName,
+        order: &Order<A::Command>,
+        known: &mut Option<Hydrated<A>>,
+    ) -> Result<Committed, CommandError> {
+        let mut fresh = known.is_none();
+        let mut aggregate = known.take().unwrap_or_default();
+        if fresh {
+            self.catch_up(stream, &mut aggregate).await?;
+        }
+        let mut appends = 0;
+        while appends < Self::MAX_ATTEMPTS {
+            let events = match consider(stream, &aggregate, order) {
+                Verdict::Append(events) if !events.is_empty() => events,
+                // A no from memory may be out of date: look before saying it.
+                Verdict::No(_) | Verdict::Append(_) if !fresh => {
+                    self.catch_up(stream, &mut aggregate).await?;
+                    fresh = true;
+                    continue;
+                }
+                settled @ (Verdict::Answered(_) | Verdict::Append(_) | Verdict::No(_)) => {
+                    return self.settle(stream, settled, aggregate, known).await;
+                }
+            };
+            if order.validate_only {
+                let would = foreseen(stream, &aggregate, order, &events);
+                *known = Some(aggregate);
+                return Ok(would);
+            }
+            appends += 1;
+            let new = encode::<A>(stream, order, &events)?;
+            match self.log.append(stream, aggregate.expected(), new).await {
+                Ok(appended) if !appended.repeated => {
+                    let committed =
+                        take_in(stream, &mut aggregate, order, &events, appended.position);
+                    *known = Some(aggregate);
+                    return Ok(committed);
+                }
+                // Another attempt of this very request got there first, or others wrote: read, then decide again.
+                Ok(_) | Err(AppendError::WrongExpected { .. }) => {
+                    self.catch_up(stream, &mut aggregate).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            fresh = true;
+        }
+        *known = Some(aggregate);
+        Err(CommandError::Contended {
+            stream: stream.clone(),
+            attempts: appends,
+        })
+    }
+
+    /// Ends an order that appends nothing.
+    async fn settle(
+        &self,
+        stream: &StreamName,
+        verdict: Verdict<A::Event>,
+        aggregate: Hydrated<A>,
+        known: &mut Option<Hydrated<A>>,
+    ) -> Result<Committed, CommandError> {
+        let (revision, position) = (aggregate.revision, aggregate.position);
+        *known = Some(aggregate);
+        match verdict {
+            Verdict::Answered(committed) => Ok(committed),
+            Verdict::Append(_) => Ok(Committed {
+                stream: stream.clone(),
+                revision,
+                events: Vec::new(),
+                position,
+                repeated: false,
+            }),
+            Verdict::No(CommandError::Conflict {
+                stream,
+                expected,
+                current,
+                ..
+            }) => {
+                let between = self.types_after(&stream, expected).await?;
+                Err(CommandError::Conflict {
+                    stream,
+                    expected,
+                    current,
+                    between,
+                })
+            }
+            Verdict::No(error) => Err(error),
+        }
+    }
+
+    /// Reads what the stream has beyond the aggregate's revision.
+    async fn catch_up(
+        &self,
+        stream: &StreamName,
+        aggregate: &mut Hydrated<A>,
+    ) -> Result<(), CommandError> {
+        loop {
+            let from = ReadFrom::Revision(aggregate.next());
+            let slice = self
+                .log
+                .read_stream(stream, from, Direction::Forward, Self::LOAD_PAGE_EVENTS)
+                .await?;
+            for event in &slice.events {
+                aggregate.replay(event)?;
+            }
+            if slice.end || slice.events.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn types_after(
+        &self,
+        stream: &StreamName,
+        revision: Revision,
+    ) -> Result<Vec<Arc<str>>, CommandError> {
+        let from = ReadFrom::Revision(revision.saturating_add(1));
+        let slice = self
+            .log
+            .read_stream(stream, from, Direction::Forward, CommandError::MAX_BETWEEN)
+            .await?;
+        Ok(slice
+            .events
+            .into_iter()
+            .map(|event| event.event_type)
+            .collect())
+    }
+}
+
+/// Ownership, then idempotency, then the pinned revision, then the decision: the order in which a caller learns least.
+fn consider<A: Stored>(
+    stream: &StreamName,
+    aggregate: &Hydrated<A>,
+    order: &Order<A::Command>,
+) -> Verdict<A::Event> {
+    let context = &order.context;
+    if order.ownership == Ownership::Own {
+        let owners = if aggregate.revision.is_none() {
+            A::claims(&order.command)
+        } else {
+            aggregate.state.owners()
+        };
+        if !owners.includes(context.actor.role, context.actor.id) {
+            return Verdict::No(CommandError::NotOwner(stream.clone()));
+        }
+    }
+    match aggregate.answered(stream, context.request_id, order.digest) {
+        Some(Ok(committed)) => return Verdict::Answered(committed),
+        Some(Err(())) => return Verdict::No(CommandError::RequestIdReused(context.request_id)),
+        None => {}
+    }
+    if let Some(expected) = order.expected
+        && aggregate.revision != Some(expected)
+    {
+        let (stream, current) = (stream.clone(), aggregate.revision);
+        return Verdict::No(CommandError::Conflict {
+            stream,
+            expected,
+            current,
+            between: Vec::new(),
+        });
+    }
+    match aggregate.state.decide(&order.command, context) {
+        Ok(events) => Verdict::Append(events),
+        Err(refusal) => Verdict::No(CommandError::Refused(Box::new(refusal))),
+    }
+}
+
+fn encode<A: Stored>(
+    stream: &StreamName,
+    order: &Order<A::Command>,
+    events: &[A::Event],
+) -> Result<Vec<NewEvent>, CommandError> {
+    let context = &order.context;
+    let mut metadata = EventMetadata {
+        actor: context.actor.id,
+        role: context.actor.role,
+        request_id: context.request_id,
+        request_digest: order.digest.to_hex(),
+        correlation_id: context.correlation_id,
+        causation_id: context.causation_id,
+        reason: context.reason.clone(),
+        occurred_at: context.occurred_at,
+        imported: context.imported,
+        schema_version: 0,
+    };
+    let mut new = Vec::with_capacity(events.len());
+    for (index, event) in events.iter().enumerate() {
+        let (schema_version, data) = A::encode(event)?;
+        metadata.schema_version = schema_version;
+        let metadata =
+            serde_json::to_vec(&metadata).map_err(|error| crate::kernel::WireError::Malformed {
+                event_type: event.event_type().to_owned(),
+                problem: format!("metadata: {error}"),
+            })?;
+        new.push(NewEvent {
+            id: event_id(context.request_id, stream, index),
+            event_type: event.event_type().into(),
+            is_json: true,
+            data: Bytes::from(data),
+            metadata: Bytes::from(metadata),
+        });
+    }
+    Ok(new)
+}
+
+fn written<A: Stored>(
+    stream: &StreamName,
+    aggregate: &Hydrated<A>,
+    order: &Order<A::Command>,
+    events: &[A::Event],
+) -> Vec<Written> {
+    let first = aggregate.next();
+    (first..)
+        .zip(events.iter().enumerate())
+        .map(|(revision, (index, event))| Written {
+            id: event_id(order.context.request_id, stream, index),
+            event_type: event.event_type(),
+            revision,
+        })
+        .collect()
+}
+
+fn foreseen<A: Stored>(
+    stream: &StreamName,
+    aggregate: &Hydrated<A>,
+    order: &Order<A::Command>,
+    events: &[A::Event],
+) -> Committed {
+    let events = written(stream, aggregate, order, events);
+    Committed {
+        stream: stream.clone(),
+        revision: events.last().map(|event| event.revision),
+        events,
+        position: aggregate.position,
+        repeated: false,
+    }
+}
+
+fn take_in<A: Stored>(
+    stream: &StreamName,
+    aggregate: &mut Hydrated<A>,
+    order: &Order<A::Command>,
+    events: &[A::Event],
+    position: crate::kernel::Position,
+) -> Committed {
+    let written = written(stream, aggregate, order, events);
+    for (event, at) in events.iter().zip(&written) {
+        aggregate.take(
+            event,
+            order.context.request_id,
+            order.digest,
+            at.revision,
+            position,
+        );
+    }
+    Committed {
+        stream: stream.clone(),
+        revision: aggregate.revision,
+        events: written,
+        position,
+        repeated: false,
+    }
+}

@@ -1,0 +1,144 @@
+//! An aggregate as its stream says it is, with what the stream remembers of requests.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::order::{Committed, RequestDigest, Written};
+use crate::kernel::{
+    DomainEvent as _, EventMetadata, Position, Revision, Stored, StreamName, WireError, derived_id,
+};
+use crate::log::{Expected, RecordedEvent};
+
+/// What one request wrote.
+#[derive(Debug, Clone)]
+struct Remembered {
+    digest: RequestDigest,
+    first: Revision,
+    types: Vec<&'static str>,
+    position: Position,
+}
+
+/// An aggregate brought up to `revision`.
+#[derive(Debug, Clone)]
+pub(super) struct Hydrated<A> {
+    pub(super) state: A,
+    pub(super) revision: Option<Revision>,
+    pub(super) position: Position,
+    requests: HashMap<Uuid, Remembered>,
+}
+
+impl<A: Stored> Default for Hydrated<A> {
+    fn default() -> Self {
+        Self {
+            state: A::default(),
+            revision: None,
+            position: Position::START,
+            requests: HashMap::new(),
+        }
+    }
+}
+
+impl<A: Stored> Hydrated<A> {
+    /// What an append must find.
+    pub(super) fn expected(&self) -> Expected {
+        self.revision.map_or(Expected::NoStream, Expected::Exact)
+    }
+
+    /// The next revision to read.
+    pub(super) fn next(&self) -> Revision {
+        self.revision.map_or(0, |revision| revision + 1)
+    }
+
+    /// How much memory it takes, roughly, in remembered requests.
+    pub(super) fn weight(&self) -> u64 {
+        1 + self.requests.len() as u64
+    }
+
+    /// Takes a stored event in.
+    pub(super) fn replay(&mut self, recorded: &RecordedEvent) -> Result<(), WireError> {
+        let malformed = |problem: String| WireError::Malformed {
+            event_type: recorded.event_type.to_string(),
+            problem,
+        };
+        let metadata: EventMetadata = serde_json::from_slice(&recorded.metadata)
+            .map_err(|error| malformed(format!("metadata: {error}")))?;
+        let digest = RequestDigest::from_hex(&metadata.request_digest).ok_or_else(|| {
+            malformed("metadata: request_digest is not 32 hexadecimal digits".to_owned())
+        })?;
+        let event = A::decode(
+            &recorded.event_type,
+            metadata.schema_version,
+            &recorded.data,
+        )?;
+        self.take(
+            &event,
+            metadata.request_id,
+            digest,
+            recorded.revision,
+            recorded.position,
+        );
+        Ok(())
+    }
+
+    /// Takes one event in, stored or just appended.
+    pub(super) fn take(
+        &mut self,
+        event: &A::Event,
+        request: Uuid,
+        digest: RequestDigest,
+        revision: Revision,
+        position: Position,
+    ) {
+        self.state.evolve(event);
+        self.revision = Some(revision);
+        self.position = position;
+        let remembered = self.requests.entry(request).or_insert_with(|| Remembered {
+            digest,
+            first: revision,
+            types: Vec::with_capacity(1),
+            position,
+        });
+        remembered.types.push(event.event_type());
+        remembered.position = position;
+    }
+
+    /// What the request answered, if this stream holds it; an error where the id stood for another payload.
+    pub(super) fn answered(
+        &self,
+        stream: &StreamName,
+        request: Uuid,
+        digest: RequestDigest,
+    ) -> Option<Result<Committed, ()>> {
+        let remembered = self.requests.get(&request)?;
+        if remembered.digest != digest {
+            return Some(Err(()));
+        }
+        let events: Vec<Written> = (remembered.first..)
+            .zip(&remembered.types)
+            .enumerate()
+            .map(|(index, (revision, event_type))| Written {
+                id: event_id(request, stream, index),
+                event_type,
+                revision,
+            })
+            .collect();
+        Some(Ok(Committed {
+            stream: stream.clone(),
+            revision: events.last().map(|event| event.revision),
+            events,
+            position: remembered.position,
+            repeated: true,
+        }))
+    }
+}
+
+/// The id of the `index`th event that a request writes to a stream: the same on every attempt, on every server.
+pub(super) fn event_id(request: Uuid, stream: &StreamName, index: usize) -> Uuid {
+    derived_id(&[
+        b"event",
+        request.as_bytes(),
+        stream.as_str().as_bytes(),
+        &(index as u64).to_be_bytes(),
+    ])
+}
