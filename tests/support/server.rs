@@ -1,0 +1,162 @@
+//! A real `annals serve` process on a free port of the loopback.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+/// How long a server may take to say that it listens, or to stop. Far above what it needs: only a hang reaches it.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A channel that sends a token with every call.
+pub type Authenticated = InterceptedService<Channel, Bearer>;
+
+/// Adds `authorization: Bearer <token>`.
+#[derive(Clone)]
+pub struct Bearer(MetadataValue<Ascii>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    child: Child,
+    /// `127.0.0.1:<port>`.
+    pub address: String,
+    data: PathBuf,
+}
+
+impl Server {
+    /// The binary under test.
+    pub fn binary() -> &'static str {
+        env!("CARGO_BIN_EXE_annals")
+    }
+
+    /// Starts on `data` and waits until it listens.
+    pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// Starts with more arguments, such as `--set limits.page_size_max=10`.
+    pub fn start_with(data: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(Self::binary())
+            .args(["serve", "--data"])
+            .arg(data)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(if std::env::var_os("ANNALS_TEST_LOG").is_some() {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .spawn()
+            .expect("the binary starts");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (say, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Some((_, address)) = line.split_once("listening on ") {
+                    let _ = say.send(
+                        address
+                            .split_whitespace()
+                            .next()
+                            .unwrap_or_default()
+                            .to_owned(),
+                    );
+                }
+            }
+        });
+        let address = heard
+            .recv_timeout(PATIENCE)
+            .expect("the server says where it listens");
+        Self {
+            child,
+            address,
+            data: data.to_path_buf(),
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM, and waits for the drained end.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill exists");
+        assert!(sent.success());
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}");
+    }
+
+    /// A token of this server's own key.
+    pub fn token(&self, role: &str, subject: Uuid) -> String {
+        let minted = Command::new(Self::binary())
+            .args(["token", "mint", "--data"])
+            .arg(&self.data)
+            .args(["--role", role, "--subject", &subject.to_string()])
+            .output()
+            .expect("the binary starts");
+        assert!(
+            minted.status.success(),
+            "{}",
+            String::from_utf8_lossy(&minted.stderr)
+        );
+        String::from_utf8(minted.stdout)
+            .expect("a token is text")
+            .trim()
+            .to_owned()
+    }
+
+    /// A new connection.
+    pub async fn connect(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.address))
+            .expect("an address")
+            .tcp_nodelay(true)
+            .connect()
+            .await
+            .expect("the server accepts")
+    }
+
+    /// A new connection of this caller.
+    pub async fn caller(&self, role: &str, subject: Uuid) -> Authenticated {
+        with_token(self.connect().await, &self.token(role, subject))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `channel`, sending `token`.
+pub fn with_token(channel: Channel, token: &str) -> Authenticated {
+    let value = format!("Bearer {token}").parse().expect("a token is ASCII");
+    InterceptedService::new(channel, Bearer(value))
+}
