@@ -7,4 +7,5 @@ pub mod command;
 pub mod grpc;
 pub mod kernel;
 pub mod log;
+pub mod ops;
 pub mod proto;

@@ -2,9 +2,11 @@
 //!
 //! Knows the command path and the kernel. Knows no room.
 
+pub mod auth;
 mod caller;
 mod desk;
 mod fields;
+pub mod limits;
 mod policy;
 mod status;
 
