@@ -7,9 +7,12 @@ mod context;
 mod figures;
 #[cfg(test)]
 pub(crate) mod given;
+#[cfg(test)]
+pub(crate) mod golden;
 mod ids;
 mod moment;
 mod stored;
+mod subject;
 mod token;
 
 pub use aggregate::{Aggregate, DomainEvent, Owners, Refusal, RefusalKind};
@@ -17,5 +20,6 @@ pub use context::{Actor, Context, EventMetadata, Role};
 pub use figures::{Figures, Kpi, KpiTarget, Ratings, Terms};
 pub use ids::{InvalidStreamName, Position, Revision, StreamName, derived_id};
 pub use moment::{Date, InvalidMoment, Moment, day, parse_date};
-pub use stored::{EventShape, PERSONAL, Stored, WireError};
+pub use stored::{EventShape, PERSONAL, Stored, WireError, read_json, write_json};
+pub use subject::PlacementIds;
 pub use token::{ConsistencyToken, InvalidToken};

@@ -1,5 +1,8 @@
 //! What a room's `wire.rs` promises: its events as stored JSON, and back, from every version ever written.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::Aggregate;
 
 /// The one part of stored event JSON that holds a person's data (name, email, free text): an object under this
@@ -60,4 +63,34 @@ pub trait Stored: Aggregate {
     /// See [`WireError`].
     fn decode(event_type: &str, schema_version: u32, data: &[u8])
     -> Result<Self::Event, WireError>;
+}
+
+/// The JSON of `stored`, for [`Stored::encode`].
+///
+/// # Errors
+/// [`WireError::Malformed`] where it has no JSON form.
+pub fn write_json(
+    event_type: &str,
+    version: u32,
+    stored: &impl Serialize,
+) -> Result<(u32, Vec<u8>), WireError> {
+    match serde_json::to_vec(stored) {
+        Ok(data) => Ok((version, data)),
+        Err(problem) => Err(malformed(event_type, &problem)),
+    }
+}
+
+/// One version's storage struct from its JSON, for [`Stored::decode`].
+///
+/// # Errors
+/// [`WireError::Malformed`] where the JSON does not fit.
+pub fn read_json<T: DeserializeOwned>(event_type: &str, data: &[u8]) -> Result<T, WireError> {
+    serde_json::from_slice(data).map_err(|problem| malformed(event_type, &problem))
+}
+
+fn malformed(event_type: &str, problem: &serde_json::Error) -> WireError {
+    WireError::Malformed {
+        event_type: event_type.to_owned(),
+        problem: problem.to_string(),
+    }
 }
