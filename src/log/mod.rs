@@ -36,7 +36,12 @@
 //! **After a failed write** an engine says [`AppendError::Unavailable`] with `retry: false`, shows it in [`EventLog::health`], and
 //! never acknowledges again until it was reopened.
 
+pub mod contract;
+pub mod memory;
+mod memory_state;
 mod model;
+pub mod rules;
+mod system_events;
 
 pub use model::{
     AllSlice, AppendError, Appended, Delivery, Direction, Expected, Filter, Health, NewEvent,
