@@ -1,3 +1,7 @@
 //! The `annals` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    annals::ops::cli::main()
+}

@@ -1,5 +1,8 @@
 //! Running Annals: the command line, configuration, the server put together. Knows everything; nothing knows it.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod keys;
 pub mod telemetry;
+pub mod verbs;

@@ -24,8 +24,8 @@ pub fn as_text(resolved: &Resolved) -> String {
             Value::Whole(number) => format!("{name} = {number}"),
             Value::Text(content) => format!("{name} = {}", toml::Value::from(content.as_str())),
         };
-        let about = setting.about;
-        let _ = writeln!(text, "# {about}: {}; {origin}", limit(setting));
+        let _ = writeln!(text, "# {}", setting.about);
+        let _ = writeln!(text, "# {}; from {origin}", limit(setting));
         let _ = writeln!(text, "{line}");
     }
     text

@@ -1,0 +1,120 @@
+//! The command line: one verb, one file. Results go to standard output; errors are one line on standard error.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::config::{Config, ConfigError, Layers};
+use super::verbs;
+
+/// The system of record of an internship platform.
+#[derive(Debug, Parser)]
+#[command(
+    name = "annals",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "Settings come from annals.toml, the environment (ANNALS_<SECTION>_<NAME>) and flags, the later \
+                  winning; `annals config show` prints what is in force.\n\nFirst steps:\n  \
+                  annals serve\n  \
+                  annals token mint --role admin --subject 00000000-0000-4000-8000-000000000001\n  \
+                  annals call operations.GetHealthDetails '{}' --token <TOKEN>"
+)]
+struct Cli {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Args)]
+struct SettingFlags {
+    /// Configuration file; without it annals.toml is read where there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set any setting, as often as needed
+    #[arg(long, global = true, value_name = "SECTION.NAME=VALUE")]
+    set: Vec<String>,
+    /// Directory of the data (data.dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// Address that clients connect to (server.listen)
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    listen: Option<String>,
+    /// Read models besides the built-in ones (projections.dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    projections: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what is set, with units, limits and where it came from
+    Config(verbs::config::ConfigArgs),
+    /// Mint tokens with the key that Annals made for itself
+    Token(verbs::token::TokenArgs),
+    /// Print the version
+    Version,
+}
+
+/// What went wrong, in one line that says what to do.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Parses the command line of this process and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(line)) => {
+            eprintln!("annals: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let layers = cli.settings.layers()?;
+    match cli.verb {
+        Verb::Config(args) => verbs::config::run(&args, &layers),
+        Verb::Token(args) => verbs::token::run(&args, &Config::load(&layers)?),
+        Verb::Version => verbs::version::run(),
+    }
+}
+
+impl SettingFlags {
+    fn layers(&self) -> Result<Layers, ConfigError> {
+        let mut layers = Layers {
+            file: self.config.clone(),
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            flags: Vec::new(),
+        };
+        for assignment in &self.set {
+            layers.assign(assignment)?;
+        }
+        for (flag, key, value) in [
+            ("--data", "data.dir", &self.data),
+            ("--listen", "server.listen", &self.listen),
+            ("--projections", "projections.dir", &self.projections),
+        ] {
+            if let Some(value) = value {
+                layers
+                    .flags
+                    .push((key.to_owned(), value.clone(), flag.to_owned()));
+            }
+        }
+        Ok(layers)
+    }
+}
