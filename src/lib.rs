@@ -3,6 +3,7 @@
 //! In reading order: [`kernel`] (the words), the rooms, [`command`] (one way for every command), [`log`] (where
 //! events live), [`projection`] (what is derived), [`processes`], [`audit`], [`grpc`], [`ops`].
 
+pub mod applications;
 pub mod attendance;
 pub mod command;
 pub mod grpc;
