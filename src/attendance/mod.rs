@@ -16,6 +16,7 @@ mod decide;
 mod events;
 mod gaps;
 mod refused;
+mod rpc;
 mod spans;
 mod state;
 #[cfg(test)]
@@ -25,4 +26,5 @@ mod wire;
 pub use decide::Command;
 pub use events::{AbsenceCause, Event};
 pub use refused::Refused;
+pub use rpc::Attendance;
 pub use state::{Mark, Phase, Register};
