@@ -10,4 +10,5 @@ pub mod grpc;
 pub mod kernel;
 pub mod log;
 pub mod ops;
+pub mod processes;
 pub mod proto;
