@@ -11,6 +11,8 @@ mod handler;
 mod hot;
 mod hydrated;
 mod order;
+#[cfg(test)]
+mod tests;
 
 pub use error::CommandError;
 pub use handler::Handler;

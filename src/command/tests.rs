@@ -1,0 +1,353 @@
+//! Guards against: a retry that counts twice, a refusal from stale memory, a lost update between two servers.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unnecessary_lazy_evaluations,
+    clippy::wildcard_enum_match_arm,
+    reason = "small numbers, and every other outcome is a failure"
+)]
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{CommandError, Handler, Order, Ownership, RequestDigest};
+use crate::kernel::{
+    Actor, Aggregate, Context, DomainEvent, EventShape, Moment, Owners, Refusal, RefusalKind, Role,
+    Stored, StreamName, WireError,
+};
+use crate::log::memory::MemoryLog;
+use crate::log::{Direction, EventLog, ReadFrom};
+
+/// A purse that never holds more than its limit: the smallest aggregate with a rule.
+#[derive(Debug, Default, Clone)]
+struct Purse {
+    total: u64,
+    owner: Option<Uuid>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Added {
+    amount: u64,
+    owner: Uuid,
+}
+
+impl DomainEvent for Added {
+    fn event_type(&self) -> &'static str {
+        "Added"
+    }
+}
+
+#[derive(Debug)]
+struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the purse is full")
+    }
+}
+
+impl Refusal for Full {
+    fn reason(&self) -> &'static str {
+        "FULL"
+    }
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::State
+    }
+    fn remedy(&self) -> &'static str {
+        "take something out"
+    }
+}
+
+const LIMIT: u64 = 100;
+
+impl Aggregate for Purse {
+    type Command = u64;
+    type Event = Added;
+    type Refusal = Full;
+    const CATEGORY: &'static str = "purse";
+
+    fn decide(&self, amount: &u64, context: &Context) -> Result<Vec<Added>, Full> {
+        if self.total + amount > LIMIT {
+            return Err(Full);
+        }
+        Ok((*amount > 0)
+            .then(|| Added {
+                amount: *amount,
+                owner: context.actor.id,
+            })
+            .into_iter()
+            .collect())
+    }
+
+    fn evolve(&mut self, event: &Added) {
+        self.total += event.amount;
+        self.owner = Some(event.owner);
+    }
+
+    fn owners(&self) -> Owners {
+        Owners {
+            student: self.owner,
+            ..Owners::default()
+        }
+    }
+
+    fn claims(_: &u64) -> Owners {
+        Owners {
+            student: Some(STUDENT),
+            ..Owners::default()
+        }
+    }
+}
+
+impl Stored for Purse {
+    const SHAPES: &'static [EventShape] = &[];
+
+    fn encode(event: &Added) -> Result<(u32, Vec<u8>), WireError> {
+        Ok((1, serde_json::to_vec(event).unwrap()))
+    }
+
+    fn decode(event_type: &str, _: u32, data: &[u8]) -> Result<Added, WireError> {
+        serde_json::from_slice(data).map_err(|error| WireError::Malformed {
+            event_type: event_type.to_owned(),
+            problem: error.to_string(),
+        })
+    }
+}
+
+const STUDENT: Uuid = Uuid::from_u128(0xa);
+const PURSE: Uuid = Uuid::from_u128(0xb);
+
+fn order(request: u128, amount: u64) -> Order<u64> {
+    let now = Moment::EPOCH;
+    let request_id = Uuid::from_u128(request);
+    Order {
+        id: PURSE,
+        command: amount,
+        context: Context {
+            actor: Actor {
+                id: STUDENT,
+                role: Role::Student,
+            },
+            request_id,
+            correlation_id: request_id,
+            causation_id: None,
+            reason: None,
+            occurred_at: now,
+            now,
+            imported: false,
+        },
+        digest: RequestDigest::of(&[&amount.to_be_bytes()]),
+        expected: None,
+        validate_only: false,
+        ownership: Ownership::Own,
+    }
+}
+
+fn server(log: &MemoryLog) -> Handler<Purse> {
+    Handler::new(Arc::new(log.clone()), 100)
+}
+
+async fn count(log: &MemoryLog) -> usize {
+    let stream = StreamName::of(Purse::CATEGORY, PURSE);
+    log.read_stream(&stream, ReadFrom::Start, Direction::Forward, 1_000)
+        .await
+        .unwrap()
+        .events
+        .len()
+}
+
+#[tokio::test]
+async fn a_retry_answers_what_the_first_attempt_answered_after_a_restart_and_after_others_wrote() {
+    let log = MemoryLog::new();
+    let first = server(&log).execute(&order(1, 5)).await.unwrap();
+    server(&log).execute(&order(2, 6)).await.unwrap();
+    let again = server(&log).execute(&order(1, 5)).await.unwrap();
+    assert!(again.repeated && !first.repeated);
+    assert_eq!(
+        (again.revision, &again.events, again.position),
+        (first.revision, &first.events, first.position)
+    );
+    assert_eq!(count(&log).await, 2);
+}
+
+#[tokio::test]
+async fn a_retry_that_others_made_pointless_still_answers_the_first_answer() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    let first = handler.execute(&order(1, 60)).await.unwrap();
+    handler.execute(&order(2, 40)).await.unwrap();
+    // Decided anew, 60 more would be refused.
+    assert_eq!(
+        handler.execute(&order(1, 60)).await.unwrap().events,
+        first.events
+    );
+}
+
+#[tokio::test]
+async fn a_request_id_with_another_payload_is_refused() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    handler.execute(&order(1, 5)).await.unwrap();
+    let refused = handler.execute(&order(1, 6)).await.unwrap_err();
+    assert!(
+        matches!(refused, CommandError::RequestIdReused(_)),
+        "{refused}"
+    );
+    assert_eq!(count(&log).await, 1);
+}
+
+#[tokio::test]
+async fn two_servers_on_one_log_never_pass_the_limit_and_never_refuse_from_stale_memory() {
+    let log = MemoryLog::new();
+    let (one, two) = (server(&log), server(&log));
+    one.execute(&order(1, 90)).await.unwrap();
+    // The second server has never seen the stream, then is made stale by the first.
+    two.execute(&order(2, 5)).await.unwrap();
+    one.execute(&order(3, 5)).await.unwrap();
+    for handler in [&one, &two] {
+        let refused = handler.execute(&order(4, 1)).await.unwrap_err();
+        assert!(matches!(refused, CommandError::Refused(_)), "{refused}");
+    }
+    assert_eq!(one.state(PURSE).await.unwrap().unwrap().total, 100);
+}
+
+#[tokio::test]
+async fn a_pinned_revision_that_is_past_names_where_the_stream_is_and_what_came_between() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    for request in 1..=3 {
+        handler.execute(&order(request, 1)).await.unwrap();
+    }
+    let pinned = Order {
+        expected: Some(0),
+        ..order(9, 1)
+    };
+    match handler.execute(&pinned).await.unwrap_err() {
+        CommandError::Conflict {
+            current, between, ..
+        } => {
+            assert_eq!(current, Some(2));
+            assert_eq!(
+                between.iter().map(|name| &**name).collect::<Vec<_>>(),
+                ["Added", "Added"]
+            );
+        }
+        other => panic!("{other}"),
+    }
+    let right = Order {
+        expected: Some(2),
+        ..order(9, 1)
+    };
+    assert_eq!(handler.execute(&right).await.unwrap().revision, Some(3));
+    // The retry of what went through is no conflict.
+    assert!(handler.execute(&right).await.unwrap().repeated);
+}
+
+#[tokio::test]
+async fn validate_only_says_what_would_be_and_writes_nothing() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    let dry = Order {
+        validate_only: true,
+        ..order(1, 5)
+    };
+    let foreseen = handler.execute(&dry).await.unwrap();
+    assert_eq!(
+        (foreseen.revision, foreseen.events.len(), count(&log).await),
+        (Some(0), 1, 0)
+    );
+    assert_eq!(
+        handler.execute(&order(1, 5)).await.unwrap().events,
+        foreseen.events
+    );
+    let too_much = Order {
+        validate_only: true,
+        ..order(2, 500)
+    };
+    assert!(matches!(
+        handler.execute(&too_much).await,
+        Err(CommandError::Refused(_))
+    ));
+}
+
+#[tokio::test]
+async fn somebody_else_learns_nothing_of_a_stream_and_of_one_that_is_not_there() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    let mut stranger = order(7, 5);
+    stranger.context.actor.id = Uuid::from_u128(0xdead);
+    let before = handler.execute(&stranger).await.unwrap_err();
+    handler.execute(&order(1, 5)).await.unwrap();
+    let after = handler.execute(&stranger).await.unwrap_err();
+    assert!(matches!(
+        (before, after),
+        (CommandError::NotOwner(_), CommandError::NotOwner(_))
+    ));
+    assert_eq!(count(&log).await, 1);
+}
+
+#[tokio::test]
+async fn a_command_that_changes_nothing_succeeds_with_the_streams_revision() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    handler.execute(&order(1, 5)).await.unwrap();
+    let nothing = handler.execute(&order(2, 0)).await.unwrap();
+    assert_eq!((nothing.revision, nothing.events.len()), (Some(0), 0));
+}
+
+#[tokio::test]
+async fn a_command_whose_caller_left_is_found_by_its_retry() {
+    let log = MemoryLog::new();
+    let handler = server(&log);
+    handler.execute(&order(1, 5)).await.unwrap();
+    // Polled once, which may or may not append, and dropped.
+    let _ = handler.execute(&order(2, 7)).now_or_never();
+    handler.execute(&order(2, 7)).await.unwrap();
+    handler.execute(&order(3, 1)).await.unwrap();
+    assert_eq!(handler.state(PURSE).await.unwrap().unwrap().total, 13);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Several servers, requests that repeat, all at once: each request counts once or is refused, the limit holds.
+    #[test]
+    fn however_requests_race_and_repeat_each_counts_once(
+        requests in prop::collection::vec((0..12_u128, 0..3_usize), 1..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            let log = MemoryLog::new();
+            let servers: Vec<Arc<Handler<Purse>>> = (0..3).map(|_| Arc::new(server(&log))).collect();
+            let tasks: Vec<_> = requests
+                .iter()
+                .map(|&(request, at)| {
+                    let handler = Arc::clone(&servers[at]);
+                    tokio::spawn(async move { (request, handler.execute(&order(request, request as u64 + 7)).await) })
+                })
+                .collect();
+            let mut accepted = std::collections::BTreeMap::new();
+            for task in tasks {
+                let (request, outcome) = task.await.unwrap();
+                match outcome {
+                    Ok(committed) => {
+                        let answer = (committed.revision, committed.events);
+                        let first = accepted.entry(request).or_insert_with(|| answer.clone());
+                        assert_eq!(*first, answer, "two answers to one request");
+                    }
+                    Err(CommandError::Refused(_) | CommandError::Contended { .. }) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            let total: u64 = accepted.keys().map(|request| *request as u64 + 7).sum();
+            let state = servers[0].state(PURSE).await.unwrap();
+            assert_eq!(state.map_or(0, |purse| purse.total), total);
+            assert_eq!(count(&log).await, accepted.len());
+            assert!(total <= LIMIT);
+        });
+    }
+}
