@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod import;
 pub mod keys;
 pub mod telemetry;
 pub mod verbs;
