@@ -209,7 +209,10 @@ fn completed(response: Response<Body>) -> Response<Body> {
     let Some(status) = Status::from_header_map(response.headers()) else {
         return response;
     };
-    let message = status.message();
+    let message = match status.message() {
+        "" => "no such service or method",
+        message => message,
+    };
     let (code, reason, remedy) = match status.code() {
         Code::OutOfRange => (
             Code::ResourceExhausted,

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use super::config::{Config, ConfigError, Layers};
-use super::verbs;
+use super::{telemetry, verbs};
+
+/// Threads for work that blocks.
+const BLOCKING_THREADS: usize = 32;
 
 /// The system of record of an internship platform.
 #[derive(Debug, Parser)]
@@ -50,6 +54,10 @@ struct SettingFlags {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Serve until SIGINT or SIGTERM, then stop drained
+    Serve,
+    /// Call any method of any service with JSON
+    Call(verbs::call::CallArgs),
     /// Show what is set, with units, limits and where it came from
     Config(verbs::config::ConfigArgs),
     /// Mint tokens with the key that Annals made for itself
@@ -71,6 +79,8 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Parses the command line of this process and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
+    // More than one provider of TLS primitives may be linked in; which one is used is said once, here.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,10 +94,25 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let layers = cli.settings.layers()?;
     match cli.verb {
+        Verb::Serve => serve(&Config::load(&layers)?),
+        Verb::Call(args) => runtime()?.block_on(verbs::call::run(&args)),
         Verb::Config(args) => verbs::config::run(&args, &layers),
         Verb::Token(args) => verbs::token::run(&args, &Config::load(&layers)?),
         Verb::Version => verbs::version::run(),
     }
+}
+
+fn serve(config: &Config) -> Result<(), Failure> {
+    telemetry::start(&config.level, config.format);
+    runtime()?.block_on(verbs::serve::run(config))
+}
+
+/// One worker a core; blocking work (files, SQLite) on few threads, since it waits for one disk anyway.
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
 }
 
 impl SettingFlags {

@@ -1,5 +1,7 @@
 //! Log lines on standard error: text for people or one JSON object a line. Standard output stays for results.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use super::config::LogFormat;
@@ -12,6 +14,7 @@ pub fn start(level: &str, format: LogFormat) {
     ));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -1,6 +1,8 @@
 //! The verbs of the command line that are small: one file each, its arguments and what it does.
 
+pub mod call;
 pub mod config;
+pub mod serve;
 pub mod token;
 pub mod version;
 

@@ -1,0 +1,117 @@
+//! Where the server is, and who calls it: the flags of every verb that is a client.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The server to call.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Where the server is
+    #[arg(
+        long,
+        env = "ANNALS_TARGET",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    pub target: String,
+    /// Access token; `annals token mint` makes one
+    #[arg(
+        long,
+        env = "ANNALS_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub token: Option<String>,
+    /// PEM file of the authority that signed the certificate of an https:// target
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is none, or nobody answers there.
+    #[error("cannot connect to {target}: {cause}; is `annals serve` running there?")]
+    Unreachable {
+        /// The URL.
+        target: String,
+        /// What the transport said.
+        cause: String,
+    },
+    /// The authority's file cannot be read.
+    #[error("{path}: {cause}")]
+    Authority {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The token cannot be sent.
+    #[error("the token is not ASCII text")]
+    Token,
+}
+
+impl Target {
+    /// Connects.
+    pub async fn connect(&self) -> Result<Channel, ConnectError> {
+        let endpoint = self.endpoint()?;
+        endpoint
+            .connect()
+            .await
+            .map_err(|error| self.unreachable(&error))
+    }
+
+    /// The `authorization` to send; none without a token.
+    pub fn authorization(&self) -> Result<Option<MetadataValue<Ascii>>, ConnectError> {
+        self.token
+            .as_ref()
+            .map(|token| format!("Bearer {}", token.trim()).parse())
+            .transpose()
+            .map_err(|_| ConnectError::Token)
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, ConnectError> {
+        let url = if self.target.contains("://") {
+            self.target.clone()
+        } else {
+            format!("http://{}", self.target)
+        };
+        let endpoint = Endpoint::from_shared(url.clone())
+            .map_err(|error| self.unreachable(&error))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true);
+        if !url.starts_with("https://") {
+            return Ok(endpoint);
+        }
+        let mut tls = ClientTlsConfig::new();
+        if let Some(path) = &self.ca {
+            let pem = std::fs::read(path).map_err(|cause| ConnectError::Authority {
+                path: path.clone(),
+                cause,
+            })?;
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        endpoint
+            .tls_config(tls)
+            .map_err(|error| self.unreachable(&error))
+    }
+
+    fn unreachable(&self, error: &tonic::transport::Error) -> ConnectError {
+        // The transport's own text is only "transport error"; the cause is its source.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        ConnectError::Unreachable {
+            target: self.target.clone(),
+            cause: cause.to_string(),
+        }
+    }
+}

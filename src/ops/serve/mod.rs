@@ -1,0 +1,20 @@
+//! `annals serve`: everything put together behind one socket.
+//!
+//! ```text
+//!   socket ── limits ── authentication ── rooms ── command path ── one log per service
+//!                                     └── read models, audit <── projections ──┤
+//!                                                rooms <── processes ──────────┘
+//! ```
+//!
+//! Started in the order logs, rooms, processes, projections, socket; stopped in the opposite order, so that nothing
+//! is asked of a part that is gone. Does not: decide anything; each part knows its own rules.
+
+mod assembly;
+mod door;
+mod health;
+mod logs;
+mod server;
+
+pub use assembly::{Assembly, AssemblyError, SERVICES};
+pub use door::DoorError;
+pub use server::{ServeError, Server};

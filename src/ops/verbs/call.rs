@@ -1,0 +1,39 @@
+//! `annals call`: any method of any service with JSON, so that trying Annals needs nothing else installed.
+
+use std::io::Read as _;
+
+use clap::Args;
+
+use super::print;
+use crate::ops::cli::Failure;
+use crate::ops::client::{Methods, Target, call, request, to_json};
+
+/// Arguments of `annals call`.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The method, as attendance.ClockIn or annals.attendance.v1.AttendanceService/ClockIn
+    method: String,
+    /// The request as JSON; `-` reads it from standard input
+    #[arg(default_value = "{}")]
+    json: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Calls, and prints the reply.
+pub async fn run(args: &CallArgs) -> Result<(), Failure> {
+    let method = Methods::load()?.find(&args.method)?;
+    let mut json = args.json.clone();
+    if json == "-" {
+        json.clear();
+        std::io::stdin().read_to_string(&mut json)?;
+    }
+    let mut message = tonic::Request::new(request(&method, &json)?);
+    if let Some(authorization) = args.target.authorization()? {
+        message
+            .metadata_mut()
+            .insert("authorization", authorization);
+    }
+    let reply = call(args.target.connect().await?, &method, message).await?;
+    Ok(print(&format!("{}\n", to_json(&reply)?))?)
+}

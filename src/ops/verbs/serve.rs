@@ -1,0 +1,26 @@
+//! `annals serve`: until SIGINT or SIGTERM.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::print;
+use crate::ops::cli::Failure;
+use crate::ops::config::Config;
+use crate::ops::serve::Server;
+
+/// Serves until told to stop; then stops drained.
+pub async fn run(config: &Config) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut server = Server::start(config).await?;
+    print(&format!("listening on {}\n", server.local_addr()))?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        ended = server.ended() => return Ok(ended?),
+    }
+    tracing::info!(timeout = ?config.server.drain, "stopping when the requests under way are answered");
+    tokio::select! {
+        stopped = server.stop() => Ok(stopped?),
+        _ = interrupt.recv() => Err(Failure("stopped at once by a second interrupt".to_owned())),
+    }
+}
