@@ -10,5 +10,6 @@ pub mod grpc;
 pub mod kernel;
 pub mod log;
 pub mod ops;
+pub mod placements;
 pub mod processes;
 pub mod proto;
