@@ -13,3 +13,4 @@ pub mod ops;
 pub mod placements;
 pub mod processes;
 pub mod proto;
+pub mod tasks;
