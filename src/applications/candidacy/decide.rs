@@ -101,18 +101,18 @@ impl Aggregate for Candidacy {
 
     const CATEGORY: &'static str = "candidacy";
 
-    fn decide(&self, command: &Command, _context: &Context) -> Result<Vec<Event>, Refusal> {
+    fn decide(&self, command: &Command, context: &Context) -> Result<Vec<Event>, Refusal> {
         match command {
-            Command::Register(submission) => self.register(submission),
+            Command::Register(submission) => self.register(submission, context),
             Command::Abandon { application_id } => Ok(self.abandon(*application_id)),
             Command::Claim {
                 application_id,
                 placement_id,
-            } => self.claim(*application_id, *placement_id),
+            } => self.claim(*application_id, *placement_id, context),
             Command::Release {
                 placement_id,
                 cause,
-            } => Ok(self.release_of(*placement_id, *cause)),
+            } => Ok(self.release_of(*placement_id, *cause, context)),
         }
     }
 
@@ -143,7 +143,7 @@ impl Aggregate for Candidacy {
 type Decision = Result<Vec<Event>, Refusal>;
 
 impl Candidacy {
-    fn register(&self, submission: &Submission) -> Decision {
+    fn register(&self, submission: &Submission, context: &Context) -> Decision {
         let ids = submission.ids;
         if let Some((application_id, _)) = self
             .applications
@@ -159,10 +159,8 @@ impl Candidacy {
                 id: ids.application_id,
             });
         }
-        if let Some(held) = self.held {
-            return Err(Refusal::ActivePlacementExists {
-                placement_id: held.placement_id,
-            });
+        if let Some(placement_id) = self.in_the_way(context) {
+            return Err(Refusal::ActivePlacementExists { placement_id });
         }
         Ok(vec![Event::ApplicationRegistered(submission.clone())])
     }
@@ -183,7 +181,7 @@ impl Candidacy {
         }]
     }
 
-    fn claim(&self, application_id: Uuid, placement_id: Uuid) -> Decision {
+    fn claim(&self, application_id: Uuid, placement_id: Uuid, context: &Context) -> Decision {
         let (Some(student_id), Some(_)) = (self.student_id, self.applications.get(&application_id))
         else {
             return Err(Refusal::ApplicationUnknown { application_id });
@@ -193,23 +191,31 @@ impl Candidacy {
         }
         match self.ended.get(&placement_id) {
             // This claim had its time.
-            Some(ended) if *ended == application_id => return Ok(vec![]),
+            Some(ended) if ended.application_id == application_id => return Ok(vec![]),
             Some(_) => return Err(Refusal::IdTaken { id: placement_id }),
             None => {}
         }
-        if let Some(held) = self.held {
-            return Err(Refusal::ActivePlacementExists {
-                placement_id: held.placement_id,
-            });
+        if let Some(placement_id) = self.in_the_way(context) {
+            return Err(Refusal::ActivePlacementExists { placement_id });
         }
         Ok(vec![Event::PlacementClaimed {
             student_id,
             application_id,
             placement_id,
+            since: context.occurred_at,
         }])
     }
 
-    fn release_of(&self, placement_id: Uuid, cause: Cause) -> Vec<Event> {
+    /// The placement that the student holds, or held when it happened: records of the past are judged by their own
+    /// time, so that sending them again is refused as it was the first time, although that placement has ended.
+    fn in_the_way(&self, context: &Context) -> Option<Uuid> {
+        let then = context.imported.then_some(context.occurred_at);
+        self.held
+            .map(|held| held.placement_id)
+            .or_else(|| self.held_then(then?))
+    }
+
+    fn release_of(&self, placement_id: Uuid, cause: Cause, context: &Context) -> Vec<Event> {
         let Some(student_id) = self.student_id else {
             return vec![];
         };
@@ -223,6 +229,7 @@ impl Candidacy {
             student_id,
             placement_id,
             cause,
+            until: context.occurred_at,
         }]
     }
 }

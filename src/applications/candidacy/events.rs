@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::{Ids, Submission};
-use crate::kernel::DomainEvent;
+use crate::kernel::{DomainEvent, Moment};
 
 /// Why a placement is no longer held, or an application no longer registered. Stored names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub enum Event {
         application_id: Uuid,
         /// The placement.
         placement_id: Uuid,
+        /// From when on.
+        since: Moment,
     },
     /// The student holds it no longer.
     PlacementReleased {
@@ -49,6 +51,8 @@ pub enum Event {
         placement_id: Uuid,
         /// Why.
         cause: Cause,
+        /// Held to here: what is told of the past afterwards is judged by it.
+        until: Moment,
     },
 }
 

@@ -19,4 +19,4 @@ mod wire;
 
 pub use decide::{Command, Refusal};
 pub use events::{Cause, Event};
-pub use state::{Candidacy, Held, Registered};
+pub use state::{Candidacy, Ended, Held, Registered};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Cause, Event};
+use crate::kernel::Moment;
 
 /// A student's applications and placements, as far as the student's one-at-a-time rules need them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -16,8 +17,8 @@ pub struct Candidacy {
     pub applications: BTreeMap<Uuid, Registered>,
     /// The placement that the student holds.
     pub held: Option<Held>,
-    /// Placements that ended, and the application that led to each: a repeated claim of one is an old one.
-    pub ended: BTreeMap<Uuid, Uuid>,
+    /// Placements that ended: a repeated claim of one is an old one.
+    pub ended: BTreeMap<Uuid, Ended>,
 }
 
 /// An application as its candidacy knows it.
@@ -36,17 +37,37 @@ pub struct Held {
     pub placement_id: Uuid,
     /// The application whose offer was accepted.
     pub application_id: Uuid,
+    /// From when on.
+    pub since: Moment,
+}
+
+/// A claim that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// The application whose offer was accepted.
+    pub application_id: Uuid,
+    /// Held from here,
+    pub since: Moment,
+    /// to here.
+    pub until: Moment,
 }
 
 impl Candidacy {
     /// Whether this claim stands.
     #[must_use]
     pub fn holds(&self, placement_id: Uuid, application_id: Uuid) -> bool {
-        self.held
-            == Some(Held {
-                placement_id,
-                application_id,
-            })
+        self.held.is_some_and(|held| {
+            held.placement_id == placement_id && held.application_id == application_id
+        })
+    }
+
+    /// The placement that the student held at a time that has passed, where it has ended since.
+    #[must_use]
+    pub fn held_then(&self, at: Moment) -> Option<Uuid> {
+        self.ended
+            .iter()
+            .find(|(_, ended)| (ended.since..=ended.until).contains(&at))
+            .map(|(placement_id, _)| *placement_id)
     }
 
     /// The applications other than `accepted` that may still be open.
@@ -76,35 +97,43 @@ impl Candidacy {
                 student_id,
                 application_id,
                 placement_id,
+                since,
             } => {
                 self.student_id = Some(*student_id);
                 self.held = Some(Held {
                     placement_id: *placement_id,
                     application_id: *application_id,
+                    since: *since,
                 });
             }
             Event::PlacementReleased {
                 placement_id,
                 cause,
+                until,
                 ..
-            } => self.release(*placement_id, *cause),
+            } => self.release(*placement_id, *cause, *until),
         }
     }
 
-    fn release(&mut self, placement_id: Uuid, cause: Cause) {
+    fn release(&mut self, placement_id: Uuid, cause: Cause, until: Moment) {
         let Some(held) = self.held.take_if(|held| held.placement_id == placement_id) else {
             return;
+        };
+        let ended = Ended {
+            application_id: held.application_id,
+            since: held.since,
+            until,
         };
         match cause {
             // The acceptance was never written: the offer stands, and may be accepted with the same placement.
             Cause::Refused => {}
             Cause::Rescinded => {
-                self.ended.insert(placement_id, held.application_id);
+                self.ended.insert(placement_id, ended);
                 self.over(held.application_id);
             }
             // A placement that ran has closed all applications before it; none is added while it is held.
             Cause::Completed | Cause::Terminated => {
-                self.ended.insert(placement_id, held.application_id);
+                self.ended.insert(placement_id, ended);
                 for registered in self.applications.values_mut() {
                     registered.open = false;
                 }

@@ -7,7 +7,7 @@ use super::super::Ids;
 use super::super::tests::{ids, noon, submission_of};
 use super::{Candidacy, Cause, Command, Event};
 use crate::kernel::given::given;
-use crate::kernel::{Aggregate as _, golden};
+use crate::kernel::{Aggregate as _, Context, golden};
 
 #[test]
 fn every_stored_version_is_read_and_todays_is_written() {
@@ -45,6 +45,7 @@ fn claimed(application: u128, placement: u128) -> Event {
         student_id: student(),
         application_id: Uuid::from_u128(application),
         placement_id: Uuid::from_u128(placement),
+        since: noon().occurred_at,
     }
 }
 
@@ -53,7 +54,47 @@ fn released(placement: u128, cause: Cause) -> Event {
         student_id: student(),
         placement_id: Uuid::from_u128(placement),
         cause,
+        until: noon().occurred_at,
     }
+}
+
+/// A context of the import, of something that happened so many seconds after noon.
+fn imported(seconds: i64) -> Context {
+    let noon = noon();
+    Context {
+        occurred_at: noon.occurred_at.plus_seconds(seconds),
+        imported: true,
+        ..noon
+    }
+}
+
+#[test]
+fn records_of_the_past_are_judged_by_their_own_time() {
+    let until = noon().occurred_at.plus_seconds(100);
+    let past = [
+        registered(1, 100),
+        claimed(1, 50),
+        Event::PlacementReleased {
+            student_id: student(),
+            placement_id: Uuid::from_u128(50),
+            cause: Cause::Completed,
+            until,
+        },
+    ];
+    for seconds in [0, 50, 100] {
+        given::<Candidacy>(past.clone())
+            .when(&register(2, 101), &imported(seconds))
+            .refused("ACTIVE_PLACEMENT_EXISTS");
+    }
+    for seconds in [-1, 101] {
+        given::<Candidacy>(past.clone())
+            .when(&register(2, 101), &imported(seconds))
+            .then([registered(2, 101)]);
+    }
+    let both = past.into_iter().chain([registered(2, 101)]);
+    given::<Candidacy>(both)
+        .when(&claim(2, 51), &imported(50))
+        .refused("ACTIVE_PLACEMENT_EXISTS");
 }
 
 #[test]

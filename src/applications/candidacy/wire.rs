@@ -6,7 +6,9 @@ use uuid::Uuid;
 use super::super::Ids;
 use super::super::wire::{SUBMITTED, StoredSubmission, VERSION, refuse_newer};
 use super::{Candidacy, Cause, Event};
-use crate::kernel::{DomainEvent as _, EventShape, Stored, WireError, read_json, write_json};
+use crate::kernel::{
+    DomainEvent as _, EventShape, Moment, Stored, WireError, read_json, write_json,
+};
 
 #[derive(Serialize, Deserialize)]
 struct Abandoned {
@@ -16,11 +18,11 @@ struct Abandoned {
 }
 
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the stored names")]
 struct Claimed {
     student_id: Uuid,
     application_id: Uuid,
     placement_id: Uuid,
+    since: Moment,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +30,7 @@ struct Released {
     student_id: Uuid,
     placement_id: Uuid,
     cause: Cause,
+    until: Moment,
 }
 
 impl Stored for Candidacy {
@@ -43,12 +46,12 @@ impl Stored for Candidacy {
         },
         EventShape {
             event_type: "PlacementClaimed",
-            fields: &["student_id", "application_id", "placement_id"],
+            fields: &["student_id", "application_id", "placement_id", "since"],
             personal: &[],
         },
         EventShape {
             event_type: "PlacementReleased",
-            fields: &["student_id", "placement_id", "cause"],
+            fields: &["student_id", "placement_id", "cause", "until"],
             personal: &[],
         },
     ];
@@ -70,11 +73,13 @@ impl Stored for Candidacy {
                 student_id,
                 application_id,
                 placement_id,
+                since,
             } => {
                 let stored = Claimed {
                     student_id: *student_id,
                     application_id: *application_id,
                     placement_id: *placement_id,
+                    since: *since,
                 };
                 write_json(name, VERSION, &stored)
             }
@@ -82,11 +87,13 @@ impl Stored for Candidacy {
                 student_id,
                 placement_id,
                 cause,
+                until,
             } => {
                 let stored = Released {
                     student_id: *student_id,
                     placement_id: *placement_id,
                     cause: *cause,
+                    until: *until,
                 };
                 write_json(name, VERSION, &stored)
             }
@@ -112,6 +119,7 @@ impl Stored for Candidacy {
                     student_id: stored.student_id,
                     application_id: stored.application_id,
                     placement_id: stored.placement_id,
+                    since: stored.since,
                 }
             }
             "PlacementReleased" => {
@@ -120,6 +128,7 @@ impl Stored for Candidacy {
                     student_id: stored.student_id,
                     placement_id: stored.placement_id,
                     cause: stored.cause,
+                    until: stored.until,
                 }
             }
             unknown => return Err(WireError::UnknownType(unknown.to_owned())),
