@@ -15,6 +15,8 @@ mod process;
 mod runner;
 mod settle;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use process::{Process, ProcessError, Source};
 pub use runner::{ProcessStatus, Processes};
