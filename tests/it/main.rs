@@ -15,5 +15,6 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod door;
 #[path = "../support/mod.rs"]
 mod support;
