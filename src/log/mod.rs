@@ -36,11 +36,13 @@
 //! **After a failed write** an engine says [`AppendError::Unavailable`] with `retry: false`, shows it in [`EventLog::health`], and
 //! never acknowledges again until it was reopened.
 
+pub mod canonical;
 pub mod contract;
 pub mod memory;
 mod memory_state;
 mod model;
 pub mod rules;
+pub mod sqlite;
 mod system_events;
 
 pub use model::{

@@ -1,0 +1,480 @@
+//! Decides and writes the appends of one transaction.
+//!
+//! An append is judged before anything of it is written, so a refused one leaves nothing behind and needs no
+//! savepoint. What is remembered here is only right while every commit succeeds: after a failed one the writer
+//! stops and all of this is thrown away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::heads::{self, Head, Heads, RECENT_IDS, Recent, Recents};
+use super::rows::{Row, Statements};
+use crate::kernel::{Moment, Position, Revision, StreamName};
+use crate::log::canonical::{self, Parts};
+use crate::log::rules::{self, Protected, TOMBSTONE_REVISION};
+use crate::log::system_events::{
+    check_no_metastream, metadata_event, system_metadata_event, tombstone_event,
+};
+use crate::log::{AppendError, Appended, Expected, NewEvent, RecordedEvent, StreamMetadata};
+
+/// Event types remembered. Types are few; a client that invents them costs look-ups, not memory.
+const TYPES: usize = 4096;
+
+/// What a caller wants written.
+#[derive(Debug)]
+pub(super) enum Operation {
+    Append(StreamName, Expected, Vec<NewEvent>),
+    Describe(StreamName, Expected, StreamMetadata),
+    Delete(StreamName, Expected),
+    Tombstone(StreamName, Expected),
+}
+
+/// Why an operation was not done.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// Its own fault: nothing was written, the others go on.
+    Refused(AppendError),
+    /// The database's: the transaction is lost.
+    Broken(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Halt {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<AppendError> for Halt {
+    fn from(error: AppendError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+enum Verdict {
+    Write,
+    Repeat(Revision),
+}
+
+/// The writer's judgement and memory.
+pub(super) struct Appender<'c> {
+    statements: Statements<'c>,
+    protected: Protected,
+    heads: Heads,
+    recents: Recents,
+    types: HashMap<Arc<str>, i64>,
+    scratch: BytesMut,
+    last_position: Position,
+    now: Moment,
+    group: Vec<RecordedEvent>,
+}
+
+impl<'c> Appender<'c> {
+    pub(super) fn new(
+        statements: Statements<'c>,
+        protected: Protected,
+        last_position: Position,
+        last_recorded: Moment,
+    ) -> Self {
+        Self {
+            statements,
+            protected,
+            heads: heads::heads(),
+            recents: heads::recents(),
+            types: HashMap::new(),
+            scratch: BytesMut::new(),
+            last_position,
+            now: last_recorded,
+            group: Vec::new(),
+        }
+    }
+
+    /// Begins a transaction at `now`. The clock may be set back; the log's times are not.
+    pub(super) fn begin(&mut self, now: Moment) -> rusqlite::Result<()> {
+        self.now = self.now.max(now);
+        self.statements.begin()
+    }
+
+    /// Makes it durable; answers what was written.
+    pub(super) fn commit(&mut self) -> rusqlite::Result<Vec<RecordedEvent>> {
+        fail::fail_point!("log-commit", |_| Err(injected()));
+        self.statements.commit()?;
+        fail::fail_point!("log-committed", |_| Err(injected()));
+        Ok(std::mem::take(&mut self.group))
+    }
+
+    pub(super) fn rollback(&self) {
+        self.statements.rollback();
+    }
+
+    pub(super) fn apply(&mut self, operation: Operation) -> Result<Appended, Halt> {
+        match operation {
+            Operation::Append(stream, expected, events) => self.append(&stream, expected, events),
+            Operation::Describe(stream, expected, metadata) => {
+                let described = self.head(&stream)?.described;
+                let event = metadata_event(&stream, expected, described, &metadata);
+                rules::validate(std::slice::from_ref(&event))?;
+                self.append(&stream.metastream(), expected, vec![event])
+            }
+            Operation::Delete(stream, expected) => self.delete(&stream, expected),
+            Operation::Tombstone(stream, expected) => self.tombstone(&stream, expected),
+        }
+    }
+
+    fn append(
+        &mut self,
+        stream: &StreamName,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, Halt> {
+        let head = self.living_head(stream)?;
+        let owner = rules::owner_of(stream);
+        if let Some(owner) = &owner {
+            self.protected.check_metadata(owner, &events)?;
+        }
+        if let Verdict::Repeat(revision) = self.judge(stream, head, expected, &events)? {
+            return self.repeat(head, revision);
+        }
+        if events.is_empty() {
+            return Ok(self.written(head.last));
+        }
+        // A metadata write brings its stream back, an event its own.
+        let whose = owner.as_ref().unwrap_or(stream);
+        let before = if owner.is_some() {
+            self.head(whose)?
+        } else {
+            head
+        };
+        let by_ids = matches!(expected, Expected::Any | Expected::StreamExists);
+        let done = self.write(stream, head, by_ids, events)?;
+        if before.soft_deleted {
+            let metadata = self.metadata(whose)?;
+            let metadata = rules::recreating_metadata(metadata, before.last);
+            self.write_metadata(whose, "recreate", &metadata)?;
+        }
+        Ok(done)
+    }
+
+    fn judge(
+        &mut self,
+        stream: &StreamName,
+        head: Head,
+        expected: Expected,
+        events: &[NewEvent],
+    ) -> Result<Verdict, Halt> {
+        let verdict = match expected {
+            Expected::Exact(at) if head.last == Some(at) => return Ok(Verdict::Write),
+            Expected::NoStream if head.last.is_none() => return Ok(Verdict::Write),
+            Expected::StreamExists if head.soft_deleted => {
+                return Err(AppendError::StreamDeleted(stream.clone()).into());
+            }
+            Expected::StreamExists if head.last.or(head.described).is_none() => None,
+            Expected::Any | Expected::StreamExists => self.judge_by_ids(head, events)?,
+            Expected::NoStream => self.judge_by_place(head, 0, events, head.soft_deleted)?,
+            Expected::Exact(at) if head.last.is_some_and(|last| at < last) => {
+                self.judge_by_place(head, at + 1, events, false)?
+            }
+            Expected::Exact(_) => None,
+        };
+        verdict.ok_or_else(|| wrong(stream, expected, head.last).into())
+    }
+
+    /// The first id known: all must be. None is a conflict.
+    fn judge_by_ids(
+        &mut self,
+        head: Head,
+        events: &[NewEvent],
+    ) -> rusqlite::Result<Option<Verdict>> {
+        let Some((first, rest)) = events.split_first() else {
+            return Ok(Some(Verdict::Write));
+        };
+        let (Some(stream), Some(_)) = (head.id, head.last) else {
+            return Ok(Some(Verdict::Write));
+        };
+        let recent = recent_of(&mut self.recents, &mut self.statements, stream)?;
+        let Some(place) = recent.revision_of(first.id) else {
+            return Ok(Some(Verdict::Write));
+        };
+        let mut places = rest.iter().map(|event| recent.revision_of(event.id));
+        let last = places.try_fold(place, |_, place| place);
+        Ok(last.map(Verdict::Repeat))
+    }
+
+    /// The ids must be those that lie from `first` on; where they do not begin alike, `or_write`.
+    fn judge_by_place(
+        &mut self,
+        head: Head,
+        first: Revision,
+        events: &[NewEvent],
+        or_write: bool,
+    ) -> rusqlite::Result<Option<Verdict>> {
+        let Some(stream) = head.id else {
+            return Ok(None);
+        };
+        for (revision, event) in (first..).zip(events) {
+            let known = self.statements.at_revision(stream, revision)?;
+            if known.is_some_and(|(id, _)| id == event.id) {
+                continue;
+            }
+            let new_beginning = or_write && revision == first;
+            return Ok(new_beginning.then_some(Verdict::Write));
+        }
+        let last = (first + events.len() as u64).checked_sub(1);
+        Ok(last.filter(|_| !events.is_empty()).map(Verdict::Repeat))
+    }
+
+    fn repeat(&mut self, head: Head, revision: Revision) -> Result<Appended, Halt> {
+        let original = match head.id {
+            Some(stream) => self.statements.at_revision(stream, revision)?,
+            None => None,
+        };
+        Ok(Appended {
+            revision: Some(revision),
+            position: original.map_or(self.last_position, |(_, position)| Position(position)),
+            repeated: true,
+        })
+    }
+
+    fn delete(&mut self, stream: &StreamName, expected: Expected) -> Result<Appended, Halt> {
+        let head = self.deletable(stream)?;
+        if head.last.or(head.described).is_none() {
+            return Err(wrong(stream, expected, None).into());
+        }
+        check_ending(stream, head, expected)?;
+        self.write_metadata(stream, "delete", &rules::deleting_metadata())
+    }
+
+    fn tombstone(&mut self, stream: &StreamName, expected: Expected) -> Result<Appended, Halt> {
+        let head = self.deletable(stream)?;
+        check_ending(stream, head, expected)?;
+        let end = Head {
+            last: Some(TOMBSTONE_REVISION - 1),
+            ..head
+        };
+        self.write(stream, end, false, vec![tombstone_event(stream)])
+    }
+
+    fn deletable(&mut self, stream: &StreamName) -> Result<Head, Halt> {
+        check_no_metastream(stream)?;
+        let head = self.living_head(stream)?;
+        if self.protected.covers(stream) {
+            return Err(AppendError::Protected(stream.clone()).into());
+        }
+        Ok(head)
+    }
+
+    fn write_metadata(
+        &mut self,
+        stream: &StreamName,
+        why: &str,
+        metadata: &StreamMetadata,
+    ) -> Result<Appended, Halt> {
+        let metastream = stream.metastream();
+        let head = self.head(&metastream)?;
+        let next = head.last.map_or(0, |last| last + 1);
+        let event = system_metadata_event(stream, why, next, metadata);
+        self.write(&metastream, head, false, vec![event])
+    }
+
+    /// Writes `events` after `head.last`. Everything was judged before.
+    fn write(
+        &mut self,
+        stream: &StreamName,
+        mut head: Head,
+        remember_ids: bool,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, Halt> {
+        fail::fail_point!("log-insert", |_| Err(Halt::Broken(injected())));
+        let id = match head.id {
+            Some(id) => id,
+            None => self.statements.new_stream(stream.as_str())?,
+        };
+        if remember_ids && head.last.is_none() {
+            self.recents.put(id, Recent::default());
+        }
+        head.id = Some(id);
+        for event in events {
+            let revision = head.last.map_or(0, |last| last + 1);
+            if let Some(recent) = self.recents.get(&id) {
+                recent.push(event.id, revision);
+            }
+            self.write_one(stream, id, revision, event)?;
+            head.last = Some(revision);
+        }
+        self.heads.put(stream.clone(), head);
+        if let Some(owner) = rules::owner_of(stream) {
+            // What it says of its stream changed.
+            self.heads.remove(&owner);
+        }
+        Ok(self.written(head.last))
+    }
+
+    fn write_one(
+        &mut self,
+        stream: &StreamName,
+        stream_id: i64,
+        revision: Revision,
+        event: NewEvent,
+    ) -> rusqlite::Result<()> {
+        let position = Position(self.last_position.0 + 1);
+        let event_type = self.type_id(&event.event_type)?;
+        let recorded_micros = self.now.unix_micros();
+        self.scratch.clear();
+        let parts = Parts {
+            position: position.0,
+            revision,
+            recorded_micros,
+            id: event.id,
+            is_json: event.is_json,
+            stream: stream.as_str(),
+            event_type: &event.event_type,
+            data: &event.data,
+            metadata: &event.metadata,
+        };
+        parts.put(&mut self.scratch);
+        self.statements.insert(&Row {
+            position: position.0,
+            stream: stream_id,
+            revision,
+            event_type,
+            is_json: event.is_json,
+            recorded_micros,
+            id: event.id,
+            digest: &canonical::sha256(&self.scratch),
+            data: &event.data,
+            metadata: &event.metadata,
+        })?;
+        self.last_position = position;
+        self.group.push(RecordedEvent {
+            position,
+            stream: stream.clone(),
+            revision,
+            id: event.id,
+            event_type: event.event_type,
+            is_json: event.is_json,
+            data: event.data,
+            metadata: event.metadata,
+            recorded_at: self.now,
+        });
+        Ok(())
+    }
+
+    fn type_id(&mut self, name: &Arc<str>) -> rusqlite::Result<i64> {
+        if let Some(id) = self.types.get(name) {
+            return Ok(*id);
+        }
+        if self.types.len() == TYPES {
+            self.types.clear();
+        }
+        let id = self.statements.intern_type(name)?;
+        self.types.insert(Arc::clone(name), id);
+        Ok(id)
+    }
+
+    fn written(&self, last: Option<Revision>) -> Appended {
+        Appended {
+            revision: last,
+            position: self.last_position,
+            repeated: false,
+        }
+    }
+
+    fn living_head(&mut self, stream: &StreamName) -> Result<Head, Halt> {
+        let head = self.head(stream)?;
+        let owner_ended = match rules::owner_of(stream) {
+            Some(owner) => self.head(&owner)?.tombstoned(),
+            None => false,
+        };
+        if head.tombstoned() || owner_ended {
+            return Err(AppendError::StreamDeleted(stream.clone()).into());
+        }
+        Ok(head)
+    }
+
+    fn head(&mut self, stream: &StreamName) -> rusqlite::Result<Head> {
+        if let Some(head) = self.heads.get(stream) {
+            return Ok(*head);
+        }
+        let (id, last) = self.place(stream)?;
+        let (_, described) = self.place(&stream.metastream())?;
+        let soft_deleted = described.is_some() && rules::is_soft_deleted(&self.metadata(stream)?);
+        let head = Head {
+            id,
+            last,
+            described,
+            soft_deleted,
+        };
+        self.heads.put(stream.clone(), head);
+        Ok(head)
+    }
+
+    fn place(&mut self, stream: &StreamName) -> rusqlite::Result<(Option<i64>, Option<Revision>)> {
+        let Some(id) = self.statements.stream_id(stream.as_str())? else {
+            return Ok((None, None));
+        };
+        Ok((Some(id), self.statements.last_revision(id)?))
+    }
+
+    fn metadata(&mut self, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
+        let (Some(id), Some(last)) = self.place(&stream.metastream())? else {
+            return Ok(StreamMetadata::default());
+        };
+        let payload = self.statements.payload(id, last)?;
+        Ok(payload
+            .map(|(is_json, data)| rules::parse_metadata(is_json, &data))
+            .unwrap_or_default())
+    }
+}
+
+/// The last ids of a stream, read once.
+fn recent_of<'a>(
+    recents: &'a mut Recents,
+    statements: &mut Statements<'_>,
+    stream: i64,
+) -> rusqlite::Result<&'a Recent> {
+    if recents.get(&stream).is_none() {
+        let mut recent = Recent::default();
+        for (id, revision) in statements.recent_ids(stream, RECENT_IDS)? {
+            recent.push(id, revision);
+        }
+        recents.put(stream, recent);
+    }
+    recents
+        .get(&stream)
+        .map(|recent| &*recent)
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+fn check_ending(stream: &StreamName, head: Head, expected: Expected) -> Result<(), AppendError> {
+    let fits = match expected {
+        Expected::Any => true,
+        Expected::NoStream => head.soft_deleted || head.last.is_none(),
+        Expected::StreamExists if head.soft_deleted => {
+            return Err(AppendError::StreamDeleted(stream.clone()));
+        }
+        Expected::StreamExists => head.last.or(head.described).is_some(),
+        Expected::Exact(at) => head.last == Some(at),
+    };
+    if !fits {
+        return Err(wrong(stream, expected, head.last));
+    }
+    Ok(())
+}
+
+fn wrong(stream: &StreamName, expected: Expected, current: Option<Revision>) -> AppendError {
+    AppendError::WrongExpected {
+        stream: stream.clone(),
+        expected,
+        current,
+    }
+}
+
+/// What a fail point makes of a step.
+#[cfg(feature = "failpoints")]
+fn injected() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
+        Some("injected".into()),
+    )
+}

@@ -1,0 +1,315 @@
+//! The engine as callers see it.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::appender::Operation;
+use super::checkpoint::Checkpoints;
+use super::open::{OpenError, Options, Place};
+use super::schema;
+use super::shared::{Shared, closed};
+use super::subscription::Subscription;
+use super::writer::{self, Outcome, Request, Writer};
+use crate::kernel::{Position, StreamName};
+use crate::log::{
+    AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
+    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, rules,
+};
+
+/// Bytes that may wait for the writer: 64 of the largest appends.
+const QUEUE_BYTES: usize = 64 * rules::MAX_APPEND_BYTES;
+
+/// What an append without payload weighs in the queue.
+const REQUEST_BYTES: usize = 256;
+
+/// When an overloaded caller should try again: some groups later.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// The embedded log. Dropping it closes it, waiting for what is under way.
+pub struct SqliteLog {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<mpsc::Sender<Request>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    queue_appends: usize,
+}
+
+impl SqliteLog {
+    /// Opens the log in `dir`, or makes one there.
+    ///
+    /// # Errors
+    /// Locked, foreign, of another version, or visibly damaged; see [`OpenError`].
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let mut place = Place::take(dir)?;
+        let connection = schema::open_writer(&place.database)?;
+        let (head, last_recorded) = writer::end_of(&connection)?;
+        place.lock.sign()?;
+        let shared = Shared::new(place.database.clone(), Arc::clone(&options.clock), head);
+        let shared = Arc::new(shared);
+        let (queue, requests) = mpsc::channel(options.queue_appends.max(1));
+        let writer = Writer {
+            checkpoints: Checkpoints::start(&place.database)?,
+            connection,
+            queue: requests,
+            shared: Arc::clone(&shared),
+            clock: options.clock,
+            protected: options.protected,
+            last_recorded,
+            lock: place.lock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("log-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io {
+                path: place.database,
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(Some(thread)),
+            queue_appends: options.queue_appends.max(1),
+        })
+    }
+
+    async fn write(&self, operation: Operation, bytes: usize) -> Outcome {
+        let reply = self.enqueue(operation, bytes + REQUEST_BYTES)?;
+        reply.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn enqueue(
+        &self,
+        operation: Operation,
+        bytes: usize,
+    ) -> Result<oneshot::Receiver<Outcome>, AppendError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.as_ref().ok_or_else(gone)?;
+        let before = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before > QUEUE_BYTES {
+            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(self.overloaded(queue));
+        }
+        let (reply, outcome) = oneshot::channel();
+        let request = Request {
+            operation,
+            bytes,
+            reply,
+        };
+        queue.try_send(request).map_err(|error| {
+            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            match error {
+                mpsc::error::TrySendError::Full(_) => self.overloaded(queue),
+                mpsc::error::TrySendError::Closed(_) => gone(),
+            }
+        })?;
+        Ok(outcome)
+    }
+
+    fn overloaded(&self, queue: &mpsc::Sender<Request>) -> AppendError {
+        AppendError::Overloaded {
+            queued: self.queue_appends.saturating_sub(queue.capacity()),
+            retry_after: RETRY_AFTER,
+        }
+    }
+
+    /// Lets nothing more in; the writer ends when it has written what is there.
+    fn begin_close(&self) -> Option<JoinHandle<()>> {
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl Drop for SqliteLog {
+    fn drop(&mut self) {
+        if let Some(thread) = self.begin_close() {
+            let _ = thread.join();
+        }
+        self.shared.announce_closed();
+    }
+}
+
+fn gone() -> AppendError {
+    AppendError::Unavailable {
+        cause: "it was closed".into(),
+        retry: false,
+    }
+}
+
+#[async_trait]
+impl EventLog for SqliteLog {
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        let bytes = rules::validate(&events)?;
+        let operation = Operation::Append(stream.clone(), expected, events);
+        self.write(operation, bytes).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamSlice, ReadError> {
+        let stream = stream.clone();
+        let now = (self.shared.clock)();
+        let read = move |reader: &mut super::reader::Reader| {
+            reader.stream(&stream, from, direction, limit, now)
+        };
+        self.shared.read(read).await
+    }
+
+    async fn read_all(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<AllSlice, ReadError> {
+        let head = self.head().await?;
+        let filter = filter.clone();
+        let (near, far) = match direction {
+            Direction::Forward => (from.unwrap_or(Position::START), head),
+            Direction::Backward => {
+                let end = Position(head.0 + 1);
+                (from.map_or(end, |from| from.min(end)), Position(1))
+            }
+        };
+        // One more than asked for tells whether more is there.
+        let read = move |reader: &mut super::reader::Reader| {
+            reader.page(near, far, direction, limit.saturating_add(1), &filter)
+        };
+        if direction == Direction::Forward && near >= far {
+            return Ok(AllSlice {
+                events: Vec::new(),
+                examined: near,
+                end: true,
+            });
+        }
+        let slice = self.shared.read(read).await?;
+        Ok(cut_to(slice, limit, near, direction))
+    }
+
+    fn subscribe(
+        &self,
+        from: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>> {
+        let subscription = Subscription::new(Arc::clone(&self.shared), from, filter);
+        Box::pin(futures::stream::unfold(subscription, |mut this| async {
+            this.next().await.map(|item| (item, this))
+        }))
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        if self.shared.is_closed() {
+            return Err(closed());
+        }
+        Ok(*self.shared.head.borrow())
+    }
+
+    async fn metadata(
+        &self,
+        stream: &StreamName,
+    ) -> Result<(StreamMetadata, Option<u64>), ReadError> {
+        let stream = stream.clone();
+        self.shared
+            .read(move |reader| reader.metadata(&stream))
+            .await
+    }
+
+    async fn set_metadata(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        metadata: StreamMetadata,
+    ) -> Result<Appended, AppendError> {
+        let operation = Operation::Describe(stream.clone(), expected, metadata);
+        self.write(operation, 0).await
+    }
+
+    async fn delete(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError> {
+        let operation = Operation::Delete(stream.clone(), expected);
+        self.write(operation, 0).await.map(|done| done.position)
+    }
+
+    async fn tombstone(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError> {
+        let operation = Operation::Tombstone(stream.clone(), expected);
+        self.write(operation, 0).await.map(|done| done.position)
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.shared.health.subscribe()
+    }
+
+    async fn close(&self) {
+        let thread = self.begin_close();
+        self.shared.close_readers().await;
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        self.shared.announce_closed();
+    }
+}
+
+/// Drops the event that was read only to see whether more is there.
+fn cut_to(mut slice: AllSlice, limit: usize, near: Position, direction: Direction) -> AllSlice {
+    if slice.events.len() > limit {
+        slice.events.truncate(limit);
+        slice.examined = slice.events.last().map_or(near, |event| event.position);
+        slice.end = false;
+    } else if slice.end && direction == Direction::Backward {
+        slice.examined = Position::START;
+    }
+    slice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::contract::{self, TestClock};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_embedded_engine_keeps_the_contract() {
+        let home = tempfile::tempdir().unwrap();
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let violations = contract::check(|| async {
+            let clock = TestClock::new();
+            let dir = home
+                .path()
+                .join(count.fetch_add(1, Ordering::Relaxed).to_string());
+            let options = Options {
+                protected: contract::protected(),
+                clock: clock.clock(),
+                ..Options::default()
+            };
+            contract::Subject::new(Arc::new(SqliteLog::open(&dir, options).unwrap()), clock)
+        })
+        .await;
+        assert!(violations.is_empty(), "{violations:#?}");
+    }
+}

@@ -1,0 +1,50 @@
+//! The embedded engine: one directory, one SQLite file, one writer thread, group commit.
+//!
+//! Does: everything of the [contract](crate::log), durable, with every event checked against its digest when it is
+//! read. Does not: let two processes at one directory, carry on after a failed commit, or checkpoint inside a commit.
+//!
+//! # The file, schema version 1
+//!
+//! ```text
+//!   log.db        application_id "ANLG", user_version 1, pages of 4 KiB, write-ahead log, synchronous=FULL
+//!   log.lock      locked while open; holds the process id until a clean close
+//!
+//!   streams       id       integer key, in order of first use
+//!                 name     text, unique
+//!   types         id       integer key
+//!                 name     text, unique
+//!   events        position integer key, gapless from 1
+//!                 stream   streams.id
+//!                 revision gapless from 0 within the stream; i64::MAX for a tombstone
+//!                 type     types.id
+//!                 json     1 or 0
+//!                 recorded microseconds since 1970
+//!                 id       16 bytes
+//!                 digest   32 bytes, SHA-256 of the canonical bytes
+//!                 data, metadata   bytes
+//!   events_by_stream       unique (stream, revision); also answers a stream's last revision
+//!   scavenged     first, last      positions that the scavenger removed
+//! ```
+//!
+//! Nothing is stored twice: a stream's last revision is the index's last entry, its metadata the last event of its
+//! metastream, its end the event at revision `i64::MAX`. Triggers refuse updates, and deletes of anything that
+//! `scavenged` does not name. The canonical bytes are drawn in [`canonical`](crate::log::canonical).
+
+mod appender;
+mod checkpoint;
+mod decode;
+mod engine;
+mod heads;
+mod lock;
+mod open;
+mod reader;
+mod rows;
+mod schema;
+mod shared;
+mod subscription;
+mod tail;
+mod writer;
+
+pub use engine::SqliteLog;
+pub use open::{OpenError, Options};
+pub use schema::SCHEMA_VERSION;

@@ -1,0 +1,159 @@
+//! Opening: options, what is checked first, what can be wrong. Takes as long for twenty million events as for none.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::lock::DirectoryLock;
+use super::schema;
+use crate::log::rules::{self, Clock, Protected};
+
+const DATABASE: &str = "log.db";
+const WRITE_AHEAD_LOG: &str = "log.db-wal";
+
+/// Appends that may wait for the writer: four groups, so that a burst of a thousand callers fits.
+const QUEUE_APPENDS: usize = 4096;
+
+/// How a log is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Categories whose streams can never be deleted, truncated or expired.
+    pub protected: Protected,
+    /// Appends that may wait; more are refused as overload.
+    pub queue_appends: usize,
+    /// Where recorded times come from.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            protected: Protected::new(["certification", "access"]),
+            queue_appends: QUEUE_APPENDS,
+            clock: rules::system_clock(),
+        }
+    }
+}
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file could not be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("the log in {dir} is open in process {holder}")]
+    Locked {
+        /// Which directory.
+        dir: PathBuf,
+        /// The process id, as far as it was written down.
+        holder: String,
+    },
+    /// Not a log of ours.
+    #[error("{path} is no log: {what}")]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// Written by a newer (or unknown) version.
+    #[error("{path} has schema version {found}, this program reads version {supported}")]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+        /// Ours.
+        supported: i32,
+    },
+    /// The file is shorter than it says.
+    #[error("{path} was cut off: it has {found} bytes and should have {expected}")]
+    Truncated {
+        /// Which file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// What its header says.
+        expected: u64,
+    },
+    /// The last holder did not close, and what it left beside the main file is gone.
+    #[error(
+        "{path} is missing although the log was not closed: acknowledged events may be lost with it"
+    )]
+    WalMissing {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// SQLite refused.
+    #[error("log file: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// The locked directory and its files, checked as far as can be done at once.
+pub(super) struct Place {
+    pub(super) lock: DirectoryLock,
+    pub(super) database: PathBuf,
+}
+
+impl Place {
+    /// Makes the directory if need be, locks it, and looks at what is there.
+    pub(super) fn take(dir: &Path) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(dir).map_err(|source| OpenError::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let lock = DirectoryLock::take(dir)?;
+        let database = dir.join(DATABASE);
+        let wal = dir.join(WRITE_AHEAD_LOG);
+        let wal_bytes = std::fs::metadata(&wal).map(|wal| wal.len()).ok();
+        if lock.after_crash && wal_bytes.is_none() {
+            return Err(OpenError::WalMissing { path: wal });
+        }
+        if wal_bytes.unwrap_or_default() == 0 {
+            check_length(&database)?;
+        }
+        Ok(Self { lock, database })
+    }
+}
+
+/// Without a write-ahead log the main file must be as long as its header says.
+fn check_length(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let Ok(mut file) = File::open(path) else {
+        return Ok(());
+    };
+    let found = file.metadata().map_err(failed)?.len();
+    let mut header = [0; 32];
+    if file.read_exact(&mut header).is_err() {
+        return match found {
+            0 => Ok(()),
+            _ => Err(OpenError::Foreign {
+                path: path.to_owned(),
+                what: format!("a file of {found} bytes"),
+            }),
+        };
+    }
+    let Some(expected) = schema::bytes_by_header(&header) else {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            what: "no SQLite database".into(),
+        });
+    };
+    if found < expected {
+        return Err(OpenError::Truncated {
+            path: path.to_owned(),
+            found,
+            expected,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The file's layout: statements, version, and how a connection is set up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::OpenError;
+
+/// `application_id` of a log file: "ANLG".
+pub(super) const APPLICATION_ID: i32 = 0x414E_4C47;
+
+/// The version of the schema below.
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// Bytes of a page. Small, because a commit writes whole pages, and an append to a stream of its own touches an
+/// index page of its own.
+const PAGE_BYTES: u32 = 4096;
+
+/// Page cache of the writer, KiB: the dirty pages of the largest usual group (1,024 appends, three pages each)
+/// fit without a spill.
+const WRITER_CACHE_KIB: i32 = 6 * 1024;
+
+/// Page cache of a reader, KiB: scans do not profit from more, and there are several in each of six logs.
+const READER_CACHE_KIB: i32 = 512;
+
+/// The page cache of the checkpointer, KiB: it copies frames without it.
+const CHECKPOINTER_CACHE_KIB: i32 = 64;
+
+/// How long a connection waits for SQLite's own short locks.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Version 1. Nothing here is ever updated; what may be deleted has been written down in `scavenged` before.
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+    Checkpointer,
+}
+
+/// Opens the log's file and makes it a log if it is new.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path)?;
+    set_up(&connection, Role::Writer).map_err(|error| foreign(path, error))?;
+    let id = pragma(&connection, "application_id")?;
+    let version = pragma(&connection, "user_version")?;
+    if id == 0 && version == 0 && is_empty(&connection)? {
+        create(&connection)?;
+    } else if id != APPLICATION_ID {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            what: format!("a database of another application (id {id:#x})"),
+        });
+    } else if version != SCHEMA_VERSION {
+        return Err(OpenError::Version {
+            path: path.to_owned(),
+            found: version,
+            supported: SCHEMA_VERSION,
+        });
+    }
+    let journal: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    if journal != "wal" {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            what: format!("on a file system without write-ahead logging (mode {journal})"),
+        });
+    }
+    Ok(connection)
+}
+
+/// Opens an existing log for reading or checkpointing.
+pub(super) fn open_other(path: &Path, role: Role) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection, role)?;
+    if role == Role::Reader {
+        connection.execute_batch("PRAGMA query_only=ON")?;
+    }
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
+    let cache = match role {
+        Role::Writer => WRITER_CACHE_KIB,
+        Role::Reader => READER_CACHE_KIB,
+        Role::Checkpointer => CHECKPOINTER_CACHE_KIB,
+    };
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.execute_batch(&format!(
+        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL;
+         PRAGMA synchronous=FULL; PRAGMA cache_size=-{cache}; PRAGMA cache_spill=OFF;
+         PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;"
+    ))?;
+    // Checkpoints inside a commit are what makes its tail long: the checkpointer does them.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)
+}
+
+fn create(connection: &Connection) -> Result<(), OpenError> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {SCHEMA}
+         PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+    ))?;
+    Ok(())
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*)=0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn foreign(path: &Path, error: rusqlite::Error) -> OpenError {
+    if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) {
+        return OpenError::Foreign {
+            path: path.to_owned(),
+            what: "no SQLite database".into(),
+        };
+    }
+    error.into()
+}
+
+/// How long a database file is by its first 32 bytes (SQLite's file format, section 1.3); none if it is no database.
+pub(super) fn bytes_by_header(header: &[u8; 32]) -> Option<u64> {
+    let [
+        b'S',
+        b'Q',
+        b'L',
+        b'i',
+        b't',
+        b'e',
+        b' ',
+        b'f',
+        b'o',
+        b'r',
+        b'm',
+        b'a',
+        b't',
+        b' ',
+        b'3',
+        0,
+        p0,
+        p1,
+        ..,
+        c0,
+        c1,
+        c2,
+        c3,
+    ] = *header
+    else {
+        return None;
+    };
+    // 1 stands for 65,536, which does not fit.
+    let page = match u16::from_be_bytes([p0, p1]) {
+        1 => 65_536,
+        bytes => u64::from(bytes),
+    };
+    Some(page * u64::from(u32::from_be_bytes([c0, c1, c2, c3])))
+}

@@ -1,0 +1,122 @@
+//! What the writer, the readers and the subscriptions of one log share.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::reader::Reader;
+use super::tail::Tail;
+use crate::kernel::Position;
+use crate::log::rules::Clock;
+use crate::log::{Health, ReadError};
+
+/// Connections that read at the same time, opened when first needed.
+const READERS: usize = 4;
+
+/// The common state of one open log.
+pub(super) struct Shared {
+    path: PathBuf,
+    pub(super) clock: Clock,
+    /// The last committed position.
+    pub(super) head: watch::Sender<Position>,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) tail: Tail,
+    /// Bytes of the operations in the queue.
+    pub(super) queued_bytes: AtomicUsize,
+    idle: Mutex<Vec<Reader>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(super) fn new(path: PathBuf, clock: Clock, head: Position) -> Self {
+        Self {
+            path,
+            clock,
+            head: watch::Sender::new(head),
+            health: watch::Sender::new(Health::Serving),
+            tail: Tail::default(),
+            queued_bytes: AtomicUsize::new(0),
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+
+    /// Runs `step` with a reader, on a thread that may wait for the disk.
+    pub(super) async fn read<T, F>(self: &Arc<Self>, step: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader) -> Result<T, ReadError> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| closed())?;
+        let shared = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = shared.with_reader(step);
+            drop(permit);
+            outcome
+        });
+        task.await
+            .unwrap_or_else(|_| Err(unavailable("a read was broken off", true)))
+    }
+
+    fn with_reader<T>(
+        &self,
+        step: impl FnOnce(&mut Reader) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => Reader::open(&self.path)?,
+        };
+        let outcome = step(&mut reader);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(reader);
+        outcome
+    }
+
+    /// Lets no new read begin, waits for those under way, and closes their connections.
+    pub(super) async fn close_readers(&self) {
+        let all = u32::try_from(READERS).unwrap_or(u32::MAX);
+        // Fails only where it was closed before.
+        if let Ok(permits) = self.permits.acquire_many(all).await {
+            self.permits.close();
+            drop(permits);
+        }
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.health.borrow() == Health::Closed
+    }
+
+    /// Says that it is over, to everybody who waits.
+    pub(super) fn announce_closed(&self) {
+        self.health.send_replace(Health::Closed);
+        self.head.send_modify(|_| {});
+    }
+}
+
+/// What a closed log answers.
+pub(super) fn closed() -> ReadError {
+    unavailable("it was closed", false)
+}
+
+pub(super) fn unavailable(cause: impl Into<String>, retry: bool) -> ReadError {
+    ReadError::Unavailable {
+        cause: cause.into(),
+        retry,
+    }
+}

@@ -1,0 +1,91 @@
+//! The end of the log in memory: what was committed last, for subscribers that keep up.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::kernel::Position;
+use crate::log::{AllSlice, Filter, RecordedEvent};
+
+/// Events kept at most.
+const EVENTS: usize = 4096;
+
+/// Bytes of payload kept at most: 2 MiB, twelve for six logs.
+const BYTES: usize = 2 * 1024 * 1024;
+
+/// The events of one commit.
+type Group = Arc<[RecordedEvent]>;
+
+/// The groups committed last, within [`EVENTS`] and [`BYTES`].
+#[derive(Debug, Default)]
+pub(super) struct Tail(Mutex<Groups>);
+
+#[derive(Debug, Default)]
+struct Groups {
+    queue: VecDeque<(Group, usize)>,
+    events: usize,
+    bytes: usize,
+}
+
+impl Tail {
+    /// Adds a commit's events and forgets the oldest ones.
+    pub(super) fn push(&self, group: Vec<RecordedEvent>) {
+        let bytes = group.iter().map(weight).sum();
+        let group: Group = group.into();
+        let mut tail = self.lock();
+        tail.events += group.len();
+        tail.bytes += bytes;
+        tail.queue.push_back((group, bytes));
+        while tail.events > EVENTS || tail.bytes > BYTES {
+            let Some((dropped, bytes)) = tail.queue.pop_front() else {
+                break;
+            };
+            tail.events -= dropped.len();
+            tail.bytes -= bytes;
+        }
+    }
+
+    /// At most `limit` events after `from`, or none at all where the memory does not reach back to it.
+    pub(super) fn after(&self, from: Position, limit: usize, filter: &Filter) -> Option<AllSlice> {
+        let groups = self.groups_after(from)?;
+        let mut slice = AllSlice {
+            events: Vec::new(),
+            examined: from,
+            end: true,
+        };
+        for event in groups.iter().flat_map(|group| group.iter()) {
+            if event.position <= from {
+                continue;
+            }
+            if slice.events.len() == limit {
+                slice.end = false;
+                break;
+            }
+            slice.examined = event.position;
+            if filter.admits(event.stream.as_str(), &event.event_type) {
+                slice.events.push(event.clone());
+            }
+        }
+        Some(slice)
+    }
+
+    fn groups_after(&self, from: Position) -> Option<Vec<Group>> {
+        let tail = self.lock();
+        let first = tail.queue.front()?.0.first()?.position;
+        if from.0 + 1 < first.0 {
+            return None;
+        }
+        let known = tail
+            .queue
+            .partition_point(|(group, _)| group.last().is_some_and(|event| event.position <= from));
+        let newer = tail.queue.iter().skip(known);
+        Some(newer.map(|(group, _)| Arc::clone(group)).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Groups> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn weight(event: &RecordedEvent) -> usize {
+    event.data.len() + event.metadata.len() + size_of::<RecordedEvent>()
+}

@@ -1,0 +1,183 @@
+//! The writer: one thread, one connection, one sync for all appends that arrived together.
+//!
+//! ```text
+//!   append() ──try_send──> queue ──> BEGIN, judge and insert each, COMMIT (one sync) ──> tail ──> head ──> replies
+//!                                                                    │ failed
+//!                                                                    └──> stopped for good
+//! ```
+//!
+//! Owns: the writing connection, the order of positions, and the promise that nothing is acknowledged before the
+//! commit returned. After a failed commit it writes nothing ever again, because what the disk then holds is not known.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::appender::{Appender, Halt, Operation};
+use super::checkpoint::{self, Checkpoints};
+use super::lock::DirectoryLock;
+use super::rows::Statements;
+use super::shared::Shared;
+use crate::kernel::{Moment, Position};
+use crate::log::rules::{Clock, Protected};
+use crate::log::{AppendError, Appended, Health};
+
+/// Appends that share one commit at most.
+const GROUP_APPENDS: usize = 1024;
+
+/// Bytes that share one commit, beyond which no further append joins.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// What comes back to a caller.
+pub(super) type Outcome = Result<Appended, AppendError>;
+
+/// One operation and who waits for it.
+pub(super) struct Request {
+    pub(super) operation: Operation,
+    pub(super) bytes: usize,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+/// What the writer's thread needs.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) queue: mpsc::Receiver<Request>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) clock: Clock,
+    pub(super) protected: Protected,
+    pub(super) last_recorded: Moment,
+    pub(super) lock: DirectoryLock,
+}
+
+impl Writer {
+    /// Writes until the queue is closed, or refuses until then.
+    pub(super) fn run(mut self) {
+        let served = self.serve();
+        self.checkpoints.stop();
+        if let Err(error) = served {
+            tracing::error!(%error, "the log's writer stopped");
+            let cause = error.to_string();
+            self.shared
+                .health
+                .send_replace(Health::Failed(cause.clone()));
+            while let Some(request) = self.queue.blocking_recv() {
+                self.shared
+                    .queued_bytes
+                    .fetch_sub(request.bytes, Ordering::Relaxed);
+                let _ = request.reply.send(Err(stopped(&cause)));
+            }
+        } else if checkpoint::copy_all(&self.connection) {
+            // Only now: the connection's end removes the write-ahead log.
+            self.lock.clear();
+        }
+    }
+
+    fn serve(&mut self) -> rusqlite::Result<()> {
+        let head = *self.shared.head.borrow();
+        let statements = Statements::prepare(&self.connection)?;
+        let mut appender =
+            Appender::new(statements, self.protected.clone(), head, self.last_recorded);
+        let mut waiting = Vec::with_capacity(GROUP_APPENDS);
+        let mut outcomes = Vec::with_capacity(GROUP_APPENDS);
+        while self.queue.blocking_recv_many(&mut waiting, GROUP_APPENDS) > 0 {
+            let mut waiting = waiting.drain(..).peekable();
+            while waiting.peek().is_some() {
+                let group = std::iter::from_fn(|| waiting.next());
+                let done = write_group(
+                    &mut appender,
+                    group,
+                    &self.shared,
+                    &self.clock,
+                    &mut outcomes,
+                );
+                if let Err(error) = done {
+                    appender.rollback();
+                    let cause = error.to_string();
+                    // Health first: whoever is told must also be able to see it.
+                    self.shared
+                        .health
+                        .send_replace(Health::Failed(cause.clone()));
+                    let in_group = outcomes.drain(..).map(|(reply, _)| reply);
+                    for reply in in_group.chain(waiting.map(|request| request.reply)) {
+                        let _ = reply.send(Err(stopped(&cause)));
+                    }
+                    return Err(error);
+                }
+                for (reply, outcome) in outcomes.drain(..) {
+                    let _ = reply.send(outcome);
+                }
+            }
+            self.checkpoints.after_commit(&self.connection);
+        }
+        Ok(())
+    }
+}
+
+/// One transaction: as many requests as fit, their outcomes to be told once this returns.
+fn write_group(
+    appender: &mut Appender<'_>,
+    requests: impl Iterator<Item = Request>,
+    shared: &Shared,
+    clock: &Clock,
+    outcomes: &mut Vec<(oneshot::Sender<Outcome>, Outcome)>,
+) -> rusqlite::Result<()> {
+    appender.begin(clock())?;
+    let mut bytes = 0;
+    for request in requests {
+        shared
+            .queued_bytes
+            .fetch_sub(request.bytes, Ordering::Relaxed);
+        bytes += request.bytes;
+        match appender.apply(request.operation) {
+            Ok(done) => outcomes.push((request.reply, Ok(done))),
+            Err(Halt::Refused(refusal)) => outcomes.push((request.reply, Err(refusal))),
+            Err(Halt::Broken(error)) => {
+                // It fails with its group.
+                outcomes.push((request.reply, Err(stopped("the group failed"))));
+                return Err(error);
+            }
+        }
+        if bytes >= GROUP_BYTES {
+            break;
+        }
+    }
+    let written = appender.commit()?;
+    shared.publish(written);
+    Ok(())
+}
+
+/// What callers hear once the writer gave up.
+pub(super) fn stopped(cause: &str) -> AppendError {
+    AppendError::Unavailable {
+        cause: format!("a write failed, reopen the log: {cause}"),
+        retry: false,
+    }
+}
+
+impl Shared {
+    /// Shows a commit to subscribers and readers, before its writers hear of it: they may read at once.
+    fn publish(&self, written: Vec<crate::log::RecordedEvent>) {
+        let Some(last) = written.last().map(|event| event.position) else {
+            return;
+        };
+        self.tail.push(written);
+        self.head.send_replace(last);
+    }
+}
+
+/// Reads where the log ends.
+pub(super) fn end_of(connection: &Connection) -> rusqlite::Result<(Position, Moment)> {
+    connection.query_row(
+        "SELECT coalesce(max(position), 0),
+                coalesce((SELECT recorded FROM events ORDER BY position DESC LIMIT 1), 0) FROM events",
+        [],
+        |row| {
+            let (position, recorded) = (row.get(0)?, row.get(1)?);
+            let recorded = Moment::from_unix_micros(recorded).unwrap_or(Moment::EPOCH);
+            Ok((Position(super::rows::from_column(position)), recorded))
+        },
+    )
+}
