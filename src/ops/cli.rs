@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::config::{Config, ConfigError, Layers};
-use super::{telemetry, verbs};
+use super::{import, telemetry, verbs};
 
 /// Threads for work that blocks.
 const BLOCKING_THREADS: usize = 32;
@@ -56,6 +56,8 @@ struct SettingFlags {
 enum Verb {
     /// Serve until SIGINT or SIGTERM, then stop drained
     Serve,
+    /// Send a file of commands, one JSON line each, and report what became of them
+    Import(import::ImportArgs),
     /// Call any method of any service with JSON
     Call(verbs::call::CallArgs),
     /// Show what is set, with units, limits and where it came from
@@ -95,6 +97,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let layers = cli.settings.layers()?;
     match cli.verb {
         Verb::Serve => serve(&Config::load(&layers)?),
+        Verb::Import(args) => Ok(runtime()?.block_on(import::run(&args))?),
         Verb::Call(args) => runtime()?.block_on(verbs::call::run(&args)),
         Verb::Config(args) => verbs::config::run(&args, &layers),
         Verb::Token(args) => verbs::token::run(&args, &Config::load(&layers)?),

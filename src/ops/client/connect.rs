@@ -77,7 +77,8 @@ impl Target {
             .map_err(|_| ConnectError::Token)
     }
 
-    fn endpoint(&self) -> Result<Endpoint, ConnectError> {
+    /// How to connect, for those who keep connections of their own.
+    pub fn endpoint(&self) -> Result<Endpoint, ConnectError> {
         let url = if self.target.contains("://") {
             self.target.clone()
         } else {

@@ -9,7 +9,9 @@ pub use codec::DynamicCodec;
 pub use connect::{ConnectError, Target};
 
 use http::uri::PathAndQuery;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions, ServiceDescriptor,
+};
 use tonic::Status;
 use tonic::client::Grpc;
 use tonic::transport::Channel;
@@ -49,6 +51,11 @@ impl Methods {
         Ok(Self(DescriptorPool::decode(DESCRIPTORS)?))
     }
 
+    /// The services.
+    pub fn services(&self) -> impl Iterator<Item = ServiceDescriptor> {
+        self.0.services()
+    }
+
     /// By full name (`package.Service/Method`) or short name (`room.Method`).
     pub fn find(&self, name: &str) -> Result<MethodDescriptor, CallError> {
         let unknown = || CallError::UnknownMethod(name.to_owned());
@@ -71,7 +78,8 @@ impl Methods {
 }
 
 /// `attendance` of `annals.attendance.v1.AttendanceService`.
-fn room(service: &str) -> Option<&str> {
+#[must_use]
+pub fn room(service: &str) -> Option<&str> {
     service.strip_prefix("annals.")?.split('.').next()
 }
 

@@ -4,44 +4,35 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::ops::client::Target;
+
 /// Sends a file of commands, one JSON line each, and reports what became of them.
 ///
 /// Lines of one key are sent strictly in order, lines of different keys side by side. A refused command is counted, not
 /// fatal. The import can be interrupted and repeated at will: it resumes, and every command has a request id.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// The commands, one JSON line each; a name that ends in .gz is read through gzip.
+    /// The commands, one JSON line each; a name that ends in .gz is read through gzip
     pub file: PathBuf,
-    /// The server, `http://host:port` or `https://host:port`.
-    #[arg(long, env = "ANNALS_TARGET", default_value = "http://127.0.0.1:7400")]
-    pub target: String,
-    /// Commands under way at once.
+    /// The server, and the token of an import role.
+    #[command(flatten)]
+    pub server: Target,
+    /// Commands under way at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
-    /// The access token; its role must be import.
-    #[arg(
-        long,
-        env = "ANNALS_TOKEN",
-        hide_env_values = true,
-        conflicts_with = "token_file"
-    )]
-    pub token: Option<String>,
-    /// A file that holds the access token.
-    #[arg(long, value_name = "FILE")]
+    /// A file that holds the access token
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
-    /// Certificates (PEM) that an https target is trusted by.
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Print the report as JSON.
+    /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the import remembers how far it came [default: FILE.progress].
+    /// Where the import remembers how far it came [default: FILE.progress]
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Forget how far an earlier import came.
+    /// Forget how far an earlier import came
     #[arg(long)]
     pub from_start: bool,
-    /// Seconds that one command is tried again while the server is away or overloaded.
+    /// Seconds that one command is tried again while the server is away or overloaded
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub give_up_after: u64,
 }
@@ -52,11 +43,13 @@ impl ImportArgs {
     pub fn new(file: &Path, target: &str) -> Self {
         Self {
             file: file.to_owned(),
-            target: target.to_owned(),
+            server: Target {
+                target: target.to_owned(),
+                token: None,
+                ca: None,
+            },
             concurrency: 64,
-            token: None,
             token_file: None,
-            ca: None,
             json: false,
             state: None,
             from_start: false,

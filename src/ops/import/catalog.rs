@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
+use prost_reflect::MethodDescriptor;
 
-use super::error::ImportError;
+use crate::ops::client::{CallError, Methods, request, room};
 
 /// The reply that every command answers.
 const COMMAND_REPLY: &str = "annals.common.v1.CommandReply";
@@ -21,7 +21,7 @@ pub(super) struct Method {
     pub(super) path: PathAndQuery,
     /// Whether it answers a `CommandReply`.
     pub(super) is_command: bool,
-    input: MessageDescriptor,
+    descriptor: MethodDescriptor,
 }
 
 impl Method {
@@ -29,11 +29,8 @@ impl Method {
     ///
     /// # Errors
     /// What does not fit the request's type.
-    pub(super) fn encode(&self, json: &str) -> Result<Bytes, serde_json::Error> {
-        let mut text = serde_json::Deserializer::from_str(json);
-        let message = DynamicMessage::deserialize(self.input.clone(), &mut text)?;
-        text.end()?;
-        Ok(message.encode_to_vec().into())
+    pub(super) fn encode(&self, json: &str) -> Result<Bytes, CallError> {
+        Ok(request(&self.descriptor, json)?.encode_to_vec().into())
     }
 
     fn of(service: &str, method: &MethodDescriptor) -> Option<Self> {
@@ -45,7 +42,7 @@ impl Method {
             name: format!("{service}.{}", method.name()),
             path: path.parse().ok()?,
             is_command: method.output().full_name() == COMMAND_REPLY,
-            input: method.input(),
+            descriptor: method.clone(),
         })
     }
 }
@@ -57,12 +54,10 @@ pub(super) struct Catalog {
 
 impl Catalog {
     /// Reads the descriptors.
-    pub(super) fn load() -> Result<Self, ImportError> {
-        let pool = DescriptorPool::decode(crate::proto::DESCRIPTORS)
-            .map_err(|error| ImportError::Descriptors(error.to_string()))?;
+    pub(super) fn load() -> Result<Self, CallError> {
         let mut methods: HashMap<String, HashMap<String, Arc<Method>>> = HashMap::new();
-        for service in pool.services() {
-            let Some(short) = short_name(service.package_name()) else {
+        for service in Methods::load()?.services() {
+            let Some(short) = room(service.full_name()) else {
                 continue;
             };
             let known = methods.entry(short.to_owned()).or_default();
@@ -79,9 +74,4 @@ impl Catalog {
     pub(super) fn find(&self, service: &str, method: &str) -> Option<&Arc<Method>> {
         self.methods.get(service)?.get(method)
     }
-}
-
-/// `tasks` of `annals.tasks.v1`.
-fn short_name(package: &str) -> Option<&str> {
-    package.strip_prefix("annals.")?.strip_suffix(".v1")
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::ops::client::{CallError, ConnectError};
+
 /// Why an import stopped before its end. What a single command was answered is in the report instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -22,20 +24,22 @@ pub enum ImportError {
         /// Why.
         source: io::Error,
     },
-    /// The target is no address, or its TLS settings do not fit.
-    #[error("target {target} cannot be used: {problem}")]
-    Target {
-        /// As given.
-        target: String,
-        /// What does not fit.
-        problem: String,
-    },
-    /// The token cannot be sent.
-    #[error("the token holds characters that no HTTP header may hold")]
-    Token,
+    /// The target is no address, or its token or TLS settings do not fit.
+    #[error(transparent)]
+    Target(#[from] ConnectError),
     /// The descriptors built into this program do not load.
-    #[error("the built-in descriptors cannot be loaded: {0}")]
-    Descriptors(String),
+    #[error(transparent)]
+    Descriptors(#[from] CallError),
+    /// The file was read to its end, but not everything in it was a command that the server decided.
+    #[error(
+        "{failed} commands were not decided and {malformed} lines are no commands; the report names them"
+    )]
+    Unclean {
+        /// Commands without a decision.
+        failed: u64,
+        /// Lines that are no commands.
+        malformed: u64,
+    },
     /// The server did not come back in time.
     #[error("line {line}: gave up after {seconds} s: {problem}")]
     GaveUp {

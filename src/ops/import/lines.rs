@@ -116,7 +116,7 @@ fn parse(bytes: &[u8], at: Place, next: Place, catalog: &Catalog) -> Option<Foun
             .ok_or_else(|| format!("no method {}.{}", envelope.service, envelope.method))?;
         let body = method
             .encode(envelope.request.get())
-            .map_err(|error| format!("request of {}: {error}", method.name))?;
+            .map_err(|error| error.to_string())?;
         Ok(Line {
             at,
             next,

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 
 use super::args::ImportArgs;
 use super::catalog::Catalog;
@@ -32,9 +31,9 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Imports, and prints the report.
 ///
 /// # Errors
-/// Where the import could not begin.
-pub async fn run(args: ImportArgs) -> Result<ExitCode, ImportError> {
-    let (report, error) = import(&args).await?;
+/// Where anything in the file could not be sent; the report that was printed says what was.
+pub async fn run(args: &ImportArgs) -> Result<(), ImportError> {
+    let (report, error) = import(args).await?;
     let text = if args.json {
         serde_json::to_string_pretty(&report).map_err(|e| ImportError::Broken(e.to_string()))?
     } else {
@@ -42,14 +41,14 @@ pub async fn run(args: ImportArgs) -> Result<ExitCode, ImportError> {
     };
     // Nobody may be reading any more; the import is done all the same.
     let _ = writeln!(io::stdout(), "{text}");
-    if let Some(error) = error {
-        let _ = writeln!(io::stderr(), "error: {error}");
+    match error {
+        Some(error) => Err(error),
+        None if report.is_clean() => Ok(()),
+        None => Err(ImportError::Unclean {
+            failed: report.failed,
+            malformed: report.malformed,
+        }),
     }
-    Ok(if report.is_clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 /// Imports. The report is of what was sent, also where an error ended it early; the next run resumes there.
@@ -59,7 +58,8 @@ pub async fn run(args: ImportArgs) -> Result<ExitCode, ImportError> {
 pub async fn import(args: &ImportArgs) -> Result<(Report, Option<ImportError>), ImportError> {
     let catalog = Catalog::load()?;
     let senders = senders(args)?;
-    let state = State::of(args.state_path(), &args.file, &args.target).map_err(reading(args))?;
+    let state =
+        State::of(args.state_path(), &args.file, &args.server.target).map_err(reading(args))?;
     if args.from_start {
         state.forget().map_err(writing(&state))?;
     }
@@ -181,49 +181,21 @@ fn senders(args: &ImportArgs) -> Result<Vec<Sender>, ImportError> {
 }
 
 fn endpoint(args: &ImportArgs) -> Result<Endpoint, ImportError> {
-    const CONNECT: Duration = Duration::from_secs(5);
     const PING_EVERY: Duration = Duration::from_secs(20);
-    let unusable = |problem: String| ImportError::Target {
-        target: args.target.clone(),
-        problem,
-    };
-    let endpoint = Endpoint::from_shared(args.target.clone())
-        .map_err(|error| unusable(error.to_string()))?
-        .connect_timeout(CONNECT)
-        .http2_keep_alive_interval(PING_EVERY)
-        .tcp_nodelay(true);
-    match (endpoint.uri().scheme_str(), &args.ca) {
-        (Some("http"), None) => Ok(endpoint),
-        (Some("http"), Some(_)) => Err(unusable("--ca is for https".to_owned())),
-        (Some("https"), None) => Err(unusable("https needs --ca".to_owned())),
-        (Some("https"), Some(path)) => {
-            let pem = fs::read(path).map_err(|source| ImportError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-            endpoint
-                .tls_config(tls)
-                .map_err(|error| unusable(error.to_string()))
-        }
-        (Some(_) | None, _) => Err(unusable("neither http nor https".to_owned())),
-    }
+    let endpoint = args.server.endpoint()?;
+    Ok(endpoint.http2_keep_alive_interval(PING_EVERY))
 }
 
 fn token(args: &ImportArgs) -> Result<Option<MetadataValue<Ascii>>, ImportError> {
-    let text = match (&args.token, &args.token_file) {
-        (Some(token), _) => token.clone(),
-        (None, Some(path)) => fs::read_to_string(path).map_err(|source| ImportError::Read {
+    let mut server = args.server.clone();
+    if let Some(path) = &args.token_file {
+        let token = fs::read_to_string(path).map_err(|source| ImportError::Read {
             path: path.clone(),
             source,
-        })?,
-        (None, None) => return Ok(None),
-    };
-    let mut value: MetadataValue<Ascii> = format!("Bearer {}", text.trim())
-        .parse()
-        .map_err(|_| ImportError::Token)?;
-    value.set_sensitive(true);
-    Ok(Some(value))
+        })?;
+        server.token = Some(token);
+    }
+    Ok(server.authorization()?)
 }
 
 /// A bar over the bytes of the file; hidden where standard error is no terminal.

@@ -42,7 +42,7 @@ fn file(directory: &TempDir, text: &str) -> PathBuf {
 async fn run(file: &Path, server: &Running) -> (Report, Option<ImportError>) {
     let mut args = ImportArgs::new(file, &server.target());
     args.give_up_after = 5;
-    args.token = Some("secret".to_owned());
+    args.server.token = Some("secret".to_owned());
     import(&args).await.unwrap()
 }
 
@@ -262,12 +262,9 @@ async fn gzip_reads_as_the_plain_file_does() {
 async fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "");
-    for target in ["nonsense", "ftp://127.0.0.1:1", "https://127.0.0.1:1"] {
+    for target in ["http://", "https://"] {
         let refused = import(&ImportArgs::new(&path, target)).await;
-        assert!(
-            matches!(refused, Err(ImportError::Target { .. })),
-            "{target}"
-        );
+        assert!(matches!(refused, Err(ImportError::Target(_))), "{target}");
     }
     let missing = ImportArgs::new(&directory.path().join("none"), "http://127.0.0.1:1");
     assert!(matches!(
