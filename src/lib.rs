@@ -6,6 +6,7 @@
 pub mod applications;
 pub mod attendance;
 pub mod command;
+pub mod evaluations;
 pub mod grpc;
 pub mod kernel;
 pub mod log;

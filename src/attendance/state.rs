@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::events::{AbsenceCause, Event};
 use super::spans::{Span, Spans};
-use crate::kernel::{Date, PlacementIds};
+use crate::kernel::{Date, PlacementIds, day};
 
 /// Where a register stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -96,12 +96,12 @@ pub struct Register {
     /// Whose internship it is.
     pub(super) employer_id: Uuid,
     /// The first day that can be recorded.
-    #[serde(serialize_with = "optional_day")]
+    #[serde(serialize_with = "day::serialize_optional")]
     pub(super) start_date: Option<Date>,
     /// Every day that something was recorded of.
     pub(super) days: Spans,
     /// The first day that nothing is known of yet, nor of any day after it.
-    #[serde(serialize_with = "optional_day")]
+    #[serde(serialize_with = "day::serialize_optional")]
     pub(super) unknown_from: Option<Date>,
     /// Times on hold, oldest first; the last one has no end while it lasts.
     #[serde(serialize_with = "holds")]
@@ -187,18 +187,6 @@ impl Register {
                 ..day
             });
         }
-    }
-}
-
-#[expect(
-    clippy::ref_option,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it so"
-)]
-fn optional_day<S: Serializer>(date: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
-    match date {
-        Some(date) => serializer.collect_str(date),
-        None => serializer.serialize_none(),
     }
 }
 

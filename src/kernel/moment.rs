@@ -124,6 +124,17 @@ pub mod day {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         parse_date(&text).ok_or_else(|| serde::de::Error::custom("not a day, YYYY-MM-DD"))
     }
+
+    /// Writes `YYYY-MM-DD` or null.
+    pub fn serialize_optional<S: Serializer>(
+        date: &Option<Date>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match date {
+            Some(date) => serializer.collect_str(date),
+            None => serializer.serialize_none(),
+        }
+    }
 }
 
 #[cfg(test)]
