@@ -15,16 +15,23 @@
 //! Does not: start a placement (a process does), or know what became of it (it is told by a release).
 
 pub mod candidacy;
+pub mod coordinate;
+#[cfg(test)]
+mod coordinate_tests;
 mod decide;
 mod events;
+mod fields;
 mod refusal;
+mod rpc;
 mod state;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use candidacy::Candidacy;
+pub use coordinate::{Acceptance, Coordinator};
 pub use decide::Command;
 pub use events::{Event, Ids, Listing, Profile, Submission};
 pub use refusal::Refusal;
+pub use rpc::Applications;
 pub use state::{Application, Known, Offer, Status};
