@@ -17,7 +17,7 @@ pub struct Target {
     #[arg(
         long,
         env = "ANNALS_TARGET",
-        default_value = "http://127.0.0.1:50051",
+        default_value = "http://127.0.0.1:7400",
         value_name = "URL"
     )]
     pub target: String,

@@ -63,7 +63,7 @@ pub const SETTINGS: &[Setting] = &[
         "server.listen",
         "where clients connect; not loopback: needs auth.jwks, server.tls_cert and server.tls_key",
         Kind::Address,
-        "127.0.0.1:50051",
+        "127.0.0.1:7400",
     ),
     row(
         "server.tls_cert",
@@ -253,7 +253,7 @@ impl Setting {
         match self.kind {
             Kind::Whole { unit, min, max } => format!("a whole number of {unit}, {min} to {max}"),
             Kind::Path => "a path".to_owned(),
-            Kind::Address => "an IP address and a port, as 127.0.0.1:50051".to_owned(),
+            Kind::Address => "an IP address and a port, as 127.0.0.1:7400".to_owned(),
             Kind::OneOf(words) => format!("one of {}", words.join(", ")),
             Kind::Text(max) => format!("text of 1 to {max} bytes"),
         }
