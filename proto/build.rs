@@ -1,6 +1,7 @@
 //! Compiles the protos in pure Rust (protox, no protoc) into modules nested by package, and keeps the descriptor set
 //! for reflection and for the import, which reads requests by description.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, error::Error, fs};
 
@@ -27,7 +28,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(false)
         .include_file("protos.rs")
         .compile_fds(set)?;
+    fs::write(out.join("projections.rs"), projections()?)?;
     Ok(())
+}
+
+/// The SQL folders that are compiled in: a constant of names, and of each its files with their texts.
+fn projections() -> Result<String, Box<dyn Error>> {
+    let root = fs::canonicalize("projections")?;
+    let mut code = String::from("const FOLDERS: &[(&str, &[(&str, &str)])] = &[\n");
+    for model in sorted(&root)? {
+        let mut files = sorted(&model)?;
+        for folder in ["on", "query"] {
+            if model.join(folder).is_dir() {
+                files.extend(sorted(&model.join(folder))?);
+            }
+        }
+        let name = model.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(code, "    ({name:?}, &[")?;
+        for file in files.iter().filter(|file| file.is_file()) {
+            let inner = file.strip_prefix(&model)?.display().to_string();
+            let file = file.display().to_string();
+            writeln!(code, "        ({inner:?}, include_str!({file:?})),")?;
+        }
+        code.push_str("    ]),\n");
+    }
+    code.push_str("];\n");
+    Ok(code)
+}
+
+fn sorted(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut paths = fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn protos(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {

@@ -13,5 +13,6 @@ pub mod log;
 pub mod ops;
 pub mod placements;
 pub mod processes;
+pub mod projection;
 pub mod proto;
 pub mod tasks;

@@ -1,0 +1,1 @@
+UPDATE internship SET offers = offers + 1 WHERE internship_id = :internship_id;

@@ -1,0 +1,1 @@
+UPDATE worklist SET pending = pending - 1 WHERE placement_id = :placement_id;

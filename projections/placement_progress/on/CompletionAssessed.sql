@@ -1,0 +1,1 @@
+UPDATE progress SET assessed = :criteria WHERE placement_id = :placement_id;

@@ -1,0 +1,1 @@
+UPDATE progress SET state = 'COMPLETED', end_date = :end_date WHERE placement_id = :placement_id;

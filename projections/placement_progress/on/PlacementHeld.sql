@@ -1,0 +1,1 @@
+UPDATE progress SET state = 'ON_HOLD' WHERE placement_id = :placement_id;

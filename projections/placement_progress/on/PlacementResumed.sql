@@ -1,0 +1,1 @@
+UPDATE progress SET state = 'ACTIVE' WHERE placement_id = :placement_id;

@@ -1,0 +1,1 @@
+UPDATE task SET last_score = :score WHERE task_id = :task_id;

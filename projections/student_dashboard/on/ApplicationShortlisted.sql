@@ -1,0 +1,1 @@
+UPDATE application SET state = 'SHORTLISTED' WHERE application_id = :application_id;

@@ -1,0 +1,1 @@
+UPDATE placement SET certificate_status = 'REVOKED' WHERE placement_id = :placement_id;

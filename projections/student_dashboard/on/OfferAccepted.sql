@@ -1,0 +1,1 @@
+UPDATE application SET state = 'ACCEPTED' WHERE application_id = :application_id;

@@ -1,0 +1,1 @@
+UPDATE placement SET state = 'ON_HOLD' WHERE placement_id = :placement_id;

@@ -1,0 +1,1 @@
+UPDATE placement SET state = 'ACTIVE' WHERE placement_id = :placement_id;

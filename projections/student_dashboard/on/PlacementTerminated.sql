@@ -1,0 +1,1 @@
+UPDATE placement SET state = 'TERMINATED', end_date = :end_date WHERE placement_id = :placement_id;

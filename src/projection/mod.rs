@@ -1,0 +1,95 @@
+//! What is derived from the log: read models that are folders of SQL.
+//!
+//! ```text
+//!   logs of the sources ──subscribe──> worker ──batch + checkpoint, one transaction──> <model>.<generation>.db
+//!                                         │ how far                                          │ read only
+//!                              wait_for(token) <──── query(name, parameters, filter, page) ──┘
+//! ```
+//!
+//! Does: read folders ([`folder`]), check them against the known events ([`check`]), apply events by named parameters,
+//! park what cannot be applied, rebuild beside the live model, answer named queries. Does not: know a room, speak gRPC, decide
+//! who may ask.
+
+mod bind;
+mod check;
+mod engine;
+mod filter;
+mod folder;
+mod generation;
+mod parked;
+mod plan;
+mod query;
+mod readers;
+mod rebuild;
+mod sql;
+mod sqlite;
+mod store;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use check::{Catalogue, Finding, check};
+pub use engine::{ProjectionStatus, Projections, SourceStatus};
+pub use filter::FilterError;
+pub use folder::{FolderError, Model, built_in, in_force, load};
+pub use parked::ParkedEvent;
+pub use query::{Ask, PageError, QueryError, Rows};
+pub use rebuild::Operation;
+pub use store::Retried;
+
+use crate::kernel::Moment;
+use crate::log::EventLog;
+
+/// The server's clock, handed in.
+pub type Clock = fn() -> Moment;
+
+/// Where read models live and what time it is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of their files; made where it is missing.
+    pub dir: PathBuf,
+    /// For the times at which events are parked and rebuilds begin.
+    pub clock: Clock,
+}
+
+/// A service and its log.
+#[derive(Clone)]
+struct Source {
+    service: String,
+    log: Arc<dyn EventLog>,
+}
+
+/// Why a projection is not there or does not do what it is asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// No read model of that name.
+    #[error("no read model {name}{}", hint(near.as_ref()))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The nearest there is.
+        near: Option<String>,
+    },
+    /// A model names a service that has no log here.
+    #[error("read model {model} is fed by {service}, which has no log here")]
+    NoLog {
+        /// Which model.
+        model: String,
+        /// Which service.
+        service: String,
+    },
+    /// The store said no.
+    #[error("{0}")]
+    Store(String),
+    /// The server is stopping.
+    #[error("the projections are closed")]
+    Closed,
+}
+
+fn hint(near: Option<&String>) -> String {
+    near.map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,495 @@
+//! A read model on `SQLite`: one file a generation.
+//!
+//! Besides the model's own tables a file holds, under names that begin with `annals_`: the folder it was built from and
+//! whether it is live, a checkpoint per source, parked events, and those that were passed over by hand.
+//! The file is disposable: it is built without syncs and synced once before it goes live.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use super::bind::{BindError, Bound, Facts, Param};
+use super::folder::Model;
+use super::parked;
+use super::sql;
+use super::store::{Batch, Counts, Retried, Store, StoreError};
+use crate::kernel::{Moment, Position};
+use crate::log::RecordedEvent;
+
+/// The form of the engine's own tables. Another form is built anew, never migrated.
+const FORMAT: i64 = 1;
+/// Page cache of a worker that has much to do, in KiB.
+const CACHE_BEHIND_KIB: i64 = 16 * 1024;
+/// And of one that waits: seven models must fit the process's idle budget of 64 MiB many times over.
+const CACHE_IDLE_KIB: i64 = 512;
+/// Statements kept prepared: a model has a handful of files.
+const STATEMENTS: usize = 128;
+/// Pages in the write-ahead log before it is moved into the file: 2,000 x 4 KiB = 8 MiB.
+const CHECKPOINT_PAGES: i64 = 2_000;
+
+const OWN_TABLES: &str = "
+CREATE TABLE annals_model (
+  one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, folder TEXT NOT NULL, live INTEGER NOT NULL);
+CREATE TABLE annals_checkpoint (
+  service TEXT PRIMARY KEY, position INTEGER NOT NULL, skipped INTEGER NOT NULL);
+CREATE TABLE annals_parked (
+  service TEXT NOT NULL, position INTEGER NOT NULL, stream TEXT NOT NULL, revision INTEGER NOT NULL,
+  event_id BLOB NOT NULL, event_type TEXT NOT NULL, data BLOB NOT NULL, metadata BLOB NOT NULL,
+  recorded_micros INTEGER NOT NULL, cause TEXT NOT NULL, parked_micros INTEGER NOT NULL,
+  PRIMARY KEY (service, position));
+CREATE TABLE annals_passed (
+  service TEXT NOT NULL, position INTEGER NOT NULL, reason TEXT NOT NULL, passed_micros INTEGER NOT NULL,
+  PRIMARY KEY (service, position));
+";
+
+/// A statement of an `on/` file and where its parameters come from, by index.
+struct Prepared {
+    sql: String,
+    params: Vec<Param>,
+}
+
+/// One generation of one read model.
+pub(super) struct SqliteStore {
+    conn: Connection,
+    sources: Vec<String>,
+    positions: Vec<Position>,
+    any: Vec<Prepared>,
+    on: HashMap<String, Vec<Prepared>>,
+    /// Streams that have parked events, by source.
+    held: HashSet<(usize, String)>,
+    passed: HashSet<(usize, u64)>,
+    counts: Counts,
+}
+
+impl SqliteStore {
+    /// A new file. One that is not live yet serves no queries.
+    pub(super) fn create(path: &Path, model: &Model, live: bool) -> Result<Self, StoreError> {
+        let conn = connect(path)?;
+        let folder = serde_json::to_string(model)
+            .map_err(|error| StoreError::Permanent(error.to_string()))?;
+        let tx = conn.unchecked_transaction()?;
+        tx.execute_batch(OWN_TABLES)?;
+        tx.execute_batch(&model.schema)?;
+        for service in &model.sources {
+            tx.execute("INSERT INTO annals_checkpoint VALUES (?1, 0, 0)", [service])?;
+        }
+        tx.execute(
+            "INSERT INTO annals_model VALUES (1, ?1, ?2, ?3)",
+            params![FORMAT, folder, live],
+        )?;
+        tx.commit()?;
+        Self::with(conn, model)
+    }
+
+    /// The model that an existing file was built from and whether it is live; nothing where it is none of ours.
+    pub(super) fn describe(path: &Path) -> Result<Option<(Model, bool)>, StoreError> {
+        let conn = connect(path)?;
+        let row = conn
+            .query_row(
+                "SELECT folder, live FROM annals_model WHERE format = ?1",
+                [FORMAT],
+                |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)),
+            )
+            .optional()?;
+        Ok(row.and_then(|(folder, live)| Some((serde_json::from_str(&folder).ok()?, live))))
+    }
+
+    /// An existing file of `model`, whose queries may have changed since.
+    pub(super) fn open(path: &Path, model: &Model) -> Result<Self, StoreError> {
+        let conn = connect(path)?;
+        let folder = serde_json::to_string(model)
+            .map_err(|error| StoreError::Permanent(error.to_string()))?;
+        conn.execute(
+            "UPDATE annals_model SET folder = ?1 WHERE folder <> ?1",
+            [folder],
+        )?;
+        Self::with(conn, model)
+    }
+
+    fn with(conn: Connection, model: &Model) -> Result<Self, StoreError> {
+        let mut store = Self {
+            any: Vec::new(),
+            on: HashMap::new(),
+            held: HashSet::new(),
+            passed: HashSet::new(),
+            counts: Counts::default(),
+            sources: model.sources.clone(),
+            positions: Vec::new(),
+            conn,
+        };
+        if let Some(text) = &model.any {
+            store.any = prepare(&store.conn, text)?;
+        }
+        for (event_type, text) in &model.on {
+            let prepared = prepare(&store.conn, text)?;
+            store.on.insert(event_type.clone(), prepared);
+        }
+        for service in &store.sources {
+            let (position, skipped): (i64, i64) = store.conn.query_row(
+                "SELECT position, skipped FROM annals_checkpoint WHERE service = ?1",
+                [service],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            store.positions.push(Position(position.cast_unsigned()));
+            store.counts.skipped += skipped.cast_unsigned();
+        }
+        store.read_parked()?;
+        store.read_passed()?;
+        Ok(store)
+    }
+
+    /// Copies what was passed over by hand from another generation, so that it stays passed over.
+    pub(super) fn pass_over_as(&mut self, other: &Path) -> Result<(), StoreError> {
+        let rows: Vec<(String, i64, String, i64)> = connect(other)?
+            .prepare("SELECT service, position, reason, passed_micros FROM annals_passed")?
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for row in rows {
+            self.conn
+                .execute("INSERT INTO annals_passed VALUES (?1, ?2, ?3, ?4)", row)?;
+        }
+        self.read_passed()
+    }
+
+    fn source(&self, service: &str) -> Option<usize> {
+        self.sources.iter().position(|source| source == service)
+    }
+
+    fn read_parked(&mut self) -> Result<(), StoreError> {
+        let streams = parked::streams(&self.conn)?;
+        self.held = streams
+            .into_iter()
+            .filter_map(|(service, stream)| Some((self.source(&service)?, stream)))
+            .collect();
+        self.counts.parked = parked::count(&self.conn)?;
+        Ok(())
+    }
+
+    fn read_passed(&mut self) -> Result<(), StoreError> {
+        let rows: Vec<(String, i64)> = self
+            .conn
+            .prepare("SELECT service, position FROM annals_passed")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        self.passed = rows
+            .into_iter()
+            .filter_map(|(service, at)| Some((self.source(&service)?, at.cast_unsigned())))
+            .collect();
+        Ok(())
+    }
+
+    /// One attempt at a batch. Not careful: the first error undoes it all, at no cost for the events that succeed.
+    /// Careful: an event that fails for good is undone alone and parked.
+    fn attempt(&mut self, batch: &Batch, now: Moment, careful: bool) -> Result<(), StoreError> {
+        let tx = self.conn.unchecked_transaction()?;
+        let mut newly_held: HashSet<(usize, String)> = HashSet::new();
+        let mut skipped = vec![0_i64; self.sources.len()];
+        let mut parked = 0;
+        for (source, event) in &batch.events {
+            let Some(service) = self.sources.get(*source) else {
+                continue;
+            };
+            if self.is_done(*source, event) {
+                continue;
+            }
+            // The log's own streams (metadata) hold no facts of a room.
+            if event.stream.as_str().starts_with('$') {
+                if let Some(count) = skipped.get_mut(*source) {
+                    *count += 1;
+                }
+                continue;
+            }
+            let cause = if self.holds(&newly_held, *source, event) {
+                String::new()
+            } else {
+                match self.apply_one(service, event, careful) {
+                    Ok(()) => continue,
+                    Err(StoreError::Permanent(cause)) if careful => cause,
+                    Err(error) => return Err(error),
+                }
+            };
+            parked::insert(&tx, service, event, &cause, now)?;
+            newly_held.insert((*source, event.stream.to_string()));
+            parked += 1;
+        }
+        for ((service, position), skipped) in
+            self.sources.iter().zip(&batch.positions).zip(&skipped)
+        {
+            tx.prepare_cached(
+                "UPDATE annals_checkpoint SET position = ?2, skipped = skipped + ?3
+                 WHERE service = ?1 AND position < ?2",
+            )?
+            .execute(params![service, position.0.cast_signed(), skipped])?;
+        }
+        tx.commit()?;
+        self.held.extend(newly_held);
+        self.counts.parked += parked;
+        self.counts.skipped += skipped.iter().sum::<i64>().cast_unsigned();
+        for (position, reached) in self.positions.iter_mut().zip(&batch.positions) {
+            *position = (*position).max(*reached);
+        }
+        Ok(())
+    }
+
+    /// Applied before (a subscription that began again), or passed over by hand.
+    fn is_done(&self, source: usize, event: &RecordedEvent) -> bool {
+        self.positions
+            .get(source)
+            .is_some_and(|position| event.position <= *position)
+            || self.passed.contains(&(source, event.position.0))
+    }
+
+    fn holds(&self, more: &HashSet<(usize, String)>, source: usize, event: &RecordedEvent) -> bool {
+        if self.held.is_empty() && more.is_empty() {
+            return false;
+        }
+        let key = (source, event.stream.to_string());
+        self.held.contains(&key) || more.contains(&key)
+    }
+
+    fn apply_one(
+        &self,
+        service: &str,
+        event: &RecordedEvent,
+        alone: bool,
+    ) -> Result<(), StoreError> {
+        if !alone {
+            return self.run(service, event);
+        }
+        self.conn.execute_batch("SAVEPOINT annals_event")?;
+        let outcome = self.run(service, event);
+        if outcome.is_err() {
+            self.conn.execute_batch("ROLLBACK TO annals_event")?;
+        }
+        self.conn.execute_batch("RELEASE annals_event")?;
+        outcome
+    }
+
+    fn run(&self, service: &str, event: &RecordedEvent) -> Result<(), StoreError> {
+        let specific = self.on.get(&*event.event_type);
+        if specific.is_none() && self.any.is_empty() {
+            return Ok(());
+        }
+        let facts = Facts::read(service, event)?;
+        for prepared in self.any.iter().chain(specific.into_iter().flatten()) {
+            let mut statement = self.conn.prepare_cached(&prepared.sql)?;
+            for (index, param) in prepared.params.iter().enumerate() {
+                statement.raw_bind_parameter(index + 1, facts.value(param)?)?;
+            }
+            statement.raw_execute()?;
+        }
+        Ok(())
+    }
+
+    /// Tries the parked events of `stream` in order until one fails.
+    fn release(
+        &mut self,
+        source: usize,
+        stream: &str,
+    ) -> Result<(u64, Option<String>), StoreError> {
+        let service = self.sources.get(source).cloned().unwrap_or_default();
+        let mut handled = 0;
+        loop {
+            let tx = self.conn.unchecked_transaction()?;
+            let Some(event) = parked::first(&tx, &service, stream)? else {
+                break;
+            };
+            match self.apply_one(&service, &event, true) {
+                Ok(()) => parked::remove(&tx, &service, event.position)?,
+                Err(StoreError::Permanent(cause)) => {
+                    parked::blame(&tx, &service, event.position, &cause)?;
+                    tx.commit()?;
+                    self.read_parked()?;
+                    return Ok((handled, Some(cause)));
+                }
+                Err(error) => return Err(error),
+            }
+            tx.commit()?;
+            handled += 1;
+        }
+        self.read_parked()?;
+        Ok((handled, None))
+    }
+
+    /// The stream of a parked event that is the first of its stream, or why it cannot be dealt with.
+    fn parked_stream(
+        &self,
+        service: &str,
+        position: Position,
+    ) -> Result<Result<(usize, String), Retried>, StoreError> {
+        let stream = parked::stream_of(&self.conn, service, position)?;
+        let (Some(source), Some(stream)) = (self.source(service), stream) else {
+            return Ok(Err(Retried::Unknown));
+        };
+        let first = parked::first(&self.conn, service, &stream)?;
+        Ok(match first.map(|event| event.position) {
+            Some(first) if first != position => Err(Retried::Behind { position: first }),
+            _ => Ok((source, stream)),
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn positions(&self) -> Vec<Position> {
+        self.positions.clone()
+    }
+
+    fn apply(&mut self, batch: &Batch, now: Moment) -> Result<(), StoreError> {
+        match self.attempt(batch, now, false) {
+            Err(StoreError::Permanent(_)) => self.attempt(batch, now, true),
+            outcome => outcome,
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn retry(&mut self, service: &str, position: Position) -> Result<Retried, StoreError> {
+        let (source, stream) = match self.parked_stream(service, position)? {
+            Ok(found) => found,
+            Err(answer) => return Ok(answer),
+        };
+        Ok(match self.release(source, &stream)? {
+            (0, Some(cause)) => Retried::Failed { cause },
+            (handled, _) => Retried::Handled {
+                followed: handled.saturating_sub(1),
+            },
+        })
+    }
+
+    fn skip(
+        &mut self,
+        service: &str,
+        position: Position,
+        reason: &str,
+        now: Moment,
+    ) -> Result<Retried, StoreError> {
+        let (source, stream) = match self.parked_stream(service, position)? {
+            Ok(found) => found,
+            Err(answer) => return Ok(answer),
+        };
+        let tx = self.conn.unchecked_transaction()?;
+        tx.execute(
+            "INSERT INTO annals_passed VALUES (?1, ?2, ?3, ?4)",
+            params![service, position.0.cast_signed(), reason, now.unix_micros()],
+        )?;
+        parked::remove(&tx, service, position)?;
+        tx.commit()?;
+        self.passed.insert((source, position.0));
+        let (followed, _) = self.release(source, &stream)?;
+        Ok(Retried::Handled { followed })
+    }
+
+    fn set_behind(&mut self, behind: bool) -> Result<(), StoreError> {
+        let kib = if behind {
+            CACHE_BEHIND_KIB
+        } else {
+            CACHE_IDLE_KIB
+        };
+        self.conn.pragma_update(None, "cache_size", -kib)?;
+        if !behind {
+            self.conn.execute_batch("PRAGMA shrink_memory")?;
+        }
+        Ok(())
+    }
+
+    fn go_live(&mut self) -> Result<(), StoreError> {
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        self.conn
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.conn.execute("UPDATE annals_model SET live = 1", [])?;
+        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(())
+    }
+}
+
+/// Whether the schema, every `on/` statement and every query of `model` stand; else the file that does not, and why. Needs no disk.
+pub(super) fn try_out(model: &Model) -> Result<(), (String, String)> {
+    let at = |file: &str| {
+        let file = file.to_owned();
+        move |error: String| (file, error)
+    };
+    let conn = Connection::open_in_memory().map_err(|error| at("")(error.to_string()))?;
+    conn.execute_batch(&model.schema)
+        .map_err(|error| at("schema.sql")(error.to_string()))?;
+    let any = model.any.iter().map(|text| ("_any", text));
+    let on = model.on.iter().map(|(name, text)| (name.as_str(), text));
+    for (name, text) in any.chain(on) {
+        prepare(&conn, text).map_err(|error| at(&format!("on/{name}.sql"))(error.to_string()))?;
+    }
+    for (name, text) in &model.queries {
+        super::readers::plan(&conn, text).map_err(at(&format!("query/{name}.sql")))?;
+    }
+    Ok(())
+}
+
+fn prepare(conn: &Connection, text: &str) -> Result<Vec<Prepared>, StoreError> {
+    let mut list = Vec::new();
+    for sql in sql::statements(text) {
+        let statement = conn.prepare(&sql)?;
+        let mut params = Vec::with_capacity(statement.parameter_count());
+        for index in 1..=statement.parameter_count() {
+            let name = statement
+                .parameter_name(index)
+                .and_then(|name| name.strip_prefix(':'))
+                .ok_or_else(|| {
+                    StoreError::Permanent("a parameter is not written as :name".to_owned())
+                })?;
+            params.push(Param::of(name));
+        }
+        drop(statement);
+        list.push(Prepared { sql, params });
+    }
+    Ok(list)
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open(path)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "NORMAL")?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "cache_size", -CACHE_IDLE_KIB)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+impl From<BindError> for StoreError {
+    fn from(error: BindError) -> Self {
+        Self::Permanent(error.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+                | ErrorCode::CannotOpen,
+            ) => Self::Transient(text),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(text),
+            _ => Self::Permanent(text),
+        }
+    }
+}

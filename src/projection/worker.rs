@@ -1,0 +1,300 @@
+//! One worker a generation: takes what its sources' logs hold, applies it in batches, says how far it is.
+//!
+//! Does: subscribe, gather what is available into one transaction, try again what can pass, obey operators. Does not:
+//! answer queries. It ends when it is told to stop; until then nothing ends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, SelectAll, StreamExt as _};
+use futures::{FutureExt as _, stream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::store::{Batch, Counts, Retried, Store, StoreError};
+use super::{Clock, Source};
+use crate::kernel::{Moment, Position};
+use crate::log::{Delivery, Filter, ReadError};
+
+/// Events in one transaction at most.
+const BATCH_EVENTS: usize = 2_000;
+/// Bytes of payload in one transaction at most; bounds memory where events are large.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Positions that may pass without an event of ours before the checkpoint is written all the same.
+const QUIET_POSITIONS: u64 = 50_000;
+/// First and longest pause between two tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What an operator asks of a worker.
+pub(super) enum Command {
+    Retry(String, Position, Answer<Retried>),
+    Skip(String, Position, String, Answer<Retried>),
+    GoLive(Answer<()>),
+}
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// How far a worker is. Indexed as the model's sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) positions: Vec<Position>,
+    /// The end of that source's log was reached at least once.
+    pub(super) caught_up: Vec<bool>,
+    pub(super) counts: Counts,
+    /// Why it does not get on; it keeps trying.
+    pub(super) failure: Option<String>,
+}
+
+/// Everything a worker owns.
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) store: Option<Box<dyn Store>>,
+    pub(super) sources: Vec<Source>,
+    pub(super) filter: Filter,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) clock: Clock,
+}
+
+type Feed = SelectAll<BoxStream<'static, (usize, Result<Delivery, ReadError>)>>;
+
+/// What was gathered: a batch, and which sources reached their end.
+struct Gathered {
+    batch: Batch,
+    caught_up: Vec<usize>,
+    full: bool,
+    /// The feed ended with it, after what was gathered.
+    error: Option<ReadError>,
+}
+
+impl Worker {
+    /// Runs until it is stopped.
+    pub(super) async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        let mut behind = true;
+        while !self.is_stopped() {
+            let mut feed = self.subscribe();
+            loop {
+                let positions = self.positions();
+                tokio::select! {
+                    biased;
+                    _ = self.stop.changed() => return,
+                    Some(command) = self.commands.recv() => self.obey(command).await,
+                    gathered = gather(&mut feed, positions) => {
+                        self.take_in(&gathered).await;
+                        if let Some(error) = gathered.error {
+                            self.fail(&error.to_string());
+                            break;
+                        }
+                        pause = FIRST_PAUSE;
+                        let now_behind = gathered.full || !self.is_caught_up();
+                        if now_behind != behind {
+                            behind = now_behind;
+                            self.with_store(move |store| store.set_behind(now_behind)).await.ok();
+                        }
+                    }
+                }
+            }
+            self.rest(&mut pause).await;
+        }
+    }
+
+    fn subscribe(&self) -> Feed {
+        let positions = self.positions();
+        let streams =
+            self.sources
+                .iter()
+                .zip(positions)
+                .enumerate()
+                .map(|(index, (source, from))| {
+                    // A log whose stream ends would leave us waiting for ever: its end is an error like any other.
+                    let end = stream::once(async {
+                        Err(ReadError::Unavailable {
+                            cause: "the subscription ended".to_owned(),
+                            retry: true,
+                        })
+                    });
+                    source
+                        .log
+                        .subscribe(from, self.filter.clone())
+                        .chain(end)
+                        .map(move |item| (index, item))
+                        .boxed()
+                });
+        stream::select_all(streams)
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        self.progress.borrow().positions.clone()
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.progress
+            .borrow()
+            .caught_up
+            .iter()
+            .all(|caught| *caught)
+    }
+
+    /// Applies a batch, however long that takes.
+    async fn take_in(&mut self, gathered: &Gathered) {
+        let mut pause = FIRST_PAUSE;
+        let batch = Arc::new(gathered.batch.clone());
+        while self.is_worth_writing(&batch) && !self.is_stopped() {
+            let (batch, now) = (Arc::clone(&batch), (self.clock)());
+            match self.with_store(move |store| store.apply(&batch, now)).await {
+                Ok(()) => break,
+                Err(error) => {
+                    self.fail(&error.to_string());
+                    self.rest(&mut pause).await;
+                }
+            }
+        }
+        if self.is_stopped() {
+            return;
+        }
+        let counts = self.store.as_ref().map(|store| store.counts());
+        self.progress.send_modify(|progress| {
+            progress.positions.clone_from(&batch.positions);
+            for index in &gathered.caught_up {
+                if let Some(caught_up) = progress.caught_up.get_mut(*index) {
+                    *caught_up = true;
+                }
+            }
+            progress.counts = counts.unwrap_or(progress.counts);
+            progress.failure = None;
+        });
+    }
+
+    /// Told to stop, or nobody is left who could tell.
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
+    }
+
+    fn is_worth_writing(&self, batch: &Batch) -> bool {
+        let Some(store) = &self.store else {
+            return false;
+        };
+        let quiet = |(then, now): (&Position, &Position)| now.0.saturating_sub(then.0);
+        !batch.events.is_empty()
+            || store
+                .positions()
+                .iter()
+                .zip(&batch.positions)
+                .any(|pair| quiet(pair) >= QUIET_POSITIONS)
+    }
+
+    async fn obey(&mut self, command: Command) {
+        let now: Moment = (self.clock)();
+        // Whoever asked may have gone; the work is done all the same.
+        match command {
+            Command::Retry(service, position, answer) => {
+                let done = self
+                    .with_store(move |store| store.retry(&service, position))
+                    .await;
+                answer.send(done).ok();
+            }
+            Command::Skip(service, position, reason, answer) => {
+                let done = self
+                    .with_store(move |store| store.skip(&service, position, &reason, now))
+                    .await;
+                answer.send(done).ok();
+            }
+            Command::GoLive(answer) => {
+                let done = self.with_store(|store| store.go_live()).await;
+                answer.send(done).ok();
+            }
+        }
+        if let Some(counts) = self.store.as_ref().map(|store| store.counts()) {
+            self.progress
+                .send_modify(|progress| progress.counts = counts);
+        }
+    }
+
+    /// Lends the store to a blocking thread.
+    async fn with_store<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Some(mut store) = self.store.take() else {
+            return Err(StoreError::Damaged("it was lost".to_owned()));
+        };
+        let lent = tokio::task::spawn_blocking(move || {
+            let outcome = work(store.as_mut());
+            (store, outcome)
+        });
+        match lent.await {
+            Ok((store, outcome)) => {
+                self.store = Some(store);
+                outcome
+            }
+            Err(error) => Err(StoreError::Damaged(error.to_string())),
+        }
+    }
+
+    fn fail(&self, cause: &str) {
+        if self.progress.borrow().failure.as_deref() != Some(cause) {
+            tracing::error!(projection = %self.name, cause, "a projection does not get on; it keeps trying");
+            self.progress
+                .send_modify(|progress| progress.failure = Some(cause.to_owned()));
+        }
+    }
+
+    /// Waits before the next try, twice as long each time.
+    async fn rest(&mut self, pause: &mut Duration) {
+        tokio::select! {
+            _ = self.stop.changed() => {}
+            () = tokio::time::sleep(*pause) => {}
+        }
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Waits for something, then takes what is there at once. Nothing is lost when it is abandoned: only the first step waits.
+async fn gather(feed: &mut Feed, positions: Vec<Position>) -> Gathered {
+    let mut gathered = Gathered {
+        batch: Batch {
+            events: Vec::new(),
+            positions,
+        },
+        caught_up: Vec::new(),
+        full: false,
+        error: None,
+    };
+    let mut bytes = 0;
+    let mut next = feed.next().await;
+    while let Some((source, delivery)) = next {
+        let reached = match delivery {
+            Ok(Delivery::Events(events)) => {
+                let reached = events.last().map(|event| event.position);
+                bytes += events
+                    .iter()
+                    .map(|event| event.data.len() + event.metadata.len())
+                    .sum::<usize>();
+                let events = events.into_iter().map(|event| (source, event));
+                gathered.batch.events.extend(events);
+                reached
+            }
+            Ok(Delivery::Checkpoint(position)) => Some(position),
+            Ok(Delivery::CaughtUp(position)) => {
+                gathered.caught_up.push(source);
+                Some(position)
+            }
+            Err(error) => {
+                gathered.error = Some(error);
+                break;
+            }
+        };
+        if let (Some(position), Some(reached)) = (gathered.batch.positions.get_mut(source), reached)
+        {
+            *position = (*position).max(reached);
+        }
+        if gathered.batch.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+            gathered.full = true;
+            break;
+        }
+        next = feed.next().now_or_never().flatten();
+    }
+    gathered
+}
