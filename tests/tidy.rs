@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lines of a source file that still reads as one subject; tests are lists and may be longer.
-const MAX_LINES: usize = 450;
+const MAX_LINES: usize = 500;
 const MAX_TEST_LINES: usize = 700;
 
 const ROOMS: [&str; 6] = [
@@ -72,7 +72,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Files of a room that face the outside; every other file of a room is pure.
-const EDGE: [&str; 4] = ["mod.rs", "rpc.rs", "wire.rs", "tests.rs"];
+const EDGE: [&str; 6] = [
+    "mod.rs",
+    "rpc.rs",
+    "fields.rs",
+    "wire.rs",
+    "tests.rs",
+    "coordinate.rs",
+];
 /// What a pure file does not name: anything that waits, stores, talks, tells the time or draws a number.
 const IMPURE: [&str; 12] = [
     "tokio",

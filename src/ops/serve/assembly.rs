@@ -1,18 +1,16 @@
-//! The parts and how they hang together: logs, the rooms' handlers, what serves them.
+//! The parts and how they hang together: logs, rooms, processes, and the services on them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use tonic::service::Routes;
 
 use super::logs::{self, Logs};
-use crate::attendance::{Attendance, Register};
-use crate::command::Handler;
-use crate::grpc::{Desk, Follow};
-use crate::kernel::Stored;
+use super::rooms::Rooms;
+use crate::grpc::Follow;
+use crate::log::sqlite::OpenError;
 use crate::ops::clock;
 use crate::ops::config::Config;
-use crate::proto::annals::attendance::v1::attendance_service_server::AttendanceServiceServer;
+use crate::processes::{Process, ProcessStore, Processes, StoreError};
 
 /// Every service that has a log of its own.
 pub const SERVICES: [&str; 7] = [
@@ -25,33 +23,46 @@ pub const SERVICES: [&str; 7] = [
     "audit",
 ];
 
-/// Why the parts do not fit together.
+/// Why the parts do not come together.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
     /// A room without a log, which a wrong [`SERVICES`] would make.
     #[error("service {0} has no log")]
     NoLog(&'static str),
+    /// A log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The positions of the processes cannot be opened.
+    #[error("processes: {0}")]
+    Processes(#[from] StoreError),
 }
 
 /// Everything that a server is made of, but for the socket.
 pub struct Assembly {
     logs: Logs,
-    attendance: Arc<Handler<Register>>,
+    rooms: Rooms,
+    processes: Arc<Processes>,
     follow: Follow,
     message_bytes: usize,
 }
 
 impl Assembly {
-    /// Opens the logs and builds the rooms on them.
+    /// Opens the logs, builds the rooms on them, starts what follows the logs.
     pub fn open(config: &Config) -> Result<Self, AssemblyError> {
-        let logs = logs::open();
-        let room = Room {
-            logs: &logs,
-            config,
-        };
+        let logs = logs::open(config)?;
+        let rooms = Rooms::open(&logs, config.commands.identity_map)?;
+        let store = Arc::new(ProcessStore::open(&config.data)?);
+        let definitions = processes();
+        let follow = definitions
+            .iter()
+            .flat_map(|process| process.sources())
+            .flat_map(|source| source.event_types.iter().copied())
+            .collect();
+        let processes = Processes::start(definitions, &logs, store, clock::now)?;
         Ok(Self {
-            attendance: room.handler("attendance")?,
-            follow: Arc::new(HashSet::new()),
+            rooms,
+            processes: Arc::new(processes),
+            follow: Arc::new(follow),
             message_bytes: config.limits.message_bytes,
             logs,
         })
@@ -65,42 +76,18 @@ impl Assembly {
     /// Every service of the API, on the parts.
     pub(super) fn routes(&self) -> Routes {
         let mut routes = Routes::builder();
-        routes.add_service(
-            AttendanceServiceServer::new(Attendance::new(
-                self.desk("attendance", &self.attendance),
-            ))
-            .max_decoding_message_size(self.message_bytes),
-        );
+        self.rooms
+            .serve(&mut routes, &self.follow, self.message_bytes);
         routes.routes()
-    }
-
-    fn desk<A: Stored>(&self, service: &'static str, handler: &Arc<Handler<A>>) -> Desk<A> {
-        Desk::new(
-            service,
-            Arc::clone(handler),
-            clock::now,
-            Arc::clone(&self.follow),
-        )
     }
 
     /// Lets go of everything, the logs last.
     pub(super) async fn close(&self) {
+        self.processes.stop().await;
         logs::close(&self.logs).await;
     }
 }
 
-struct Room<'a> {
-    logs: &'a Logs,
-    config: &'a Config,
-}
-
-impl Room<'_> {
-    fn handler<A: Stored>(&self, service: &'static str) -> Result<Arc<Handler<A>>, AssemblyError> {
-        let log = self
-            .logs
-            .get(service)
-            .ok_or(AssemblyError::NoLog(service))?;
-        let capacity = u64::try_from(self.config.commands.identity_map).unwrap_or(u64::MAX);
-        Ok(Arc::new(Handler::new(Arc::clone(log), capacity)))
-    }
+fn processes() -> Vec<Arc<dyn Process>> {
+    Vec::new()
 }

@@ -13,8 +13,10 @@ mod assembly;
 mod door;
 mod health;
 mod logs;
+mod rooms;
 mod server;
 
 pub use assembly::{Assembly, AssemblyError, SERVICES};
 pub use door::DoorError;
+pub use rooms::Rooms;
 pub use server::{ServeError, Server};
