@@ -5,6 +5,7 @@
 
 pub mod applications;
 pub mod attendance;
+pub mod certificates;
 pub mod command;
 pub mod evaluations;
 pub mod grpc;

@@ -14,7 +14,9 @@ pub use caller::Caller;
 pub use desk::{Clock, CommandRequest, Desk, Follow, Options};
 pub use fields::Fields;
 pub use policy::{ACTIONS, Action, Grant, PUBLIC, authorise, authorise_own, grant};
-pub use status::{DOMAIN, from_command_error, from_read_error, invalid, refuse, with_reason};
+pub use status::{
+    DOMAIN, from_command_error, from_read_error, invalid, overloaded, refuse, with_reason,
+};
 
 /// The request types of a room's commands: their common fields, by one macro, so that no room spells them again.
 #[macro_export]

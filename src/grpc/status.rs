@@ -157,7 +157,8 @@ fn from_append_error(error: &AppendError) -> Status {
 }
 
 /// More is asked than the server takes on.
-pub(super) fn overloaded(message: &str, retry_after: Duration) -> Status {
+#[must_use]
+pub fn overloaded(message: &str, retry_after: Duration) -> Status {
     let mut details = info(
         "OVERLOADED",
         "wait as long as RetryInfo says, then send the same request again",

@@ -158,7 +158,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row(
         "limits.verifications",
-        "certificate verifications without a login",
+        "certificate verifications without a login, of one address",
         whole("per minute", 1, 1_000_000),
         "600",
     ),
