@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::heads::{self, Head, Heads, RECENT_IDS, Recent, Recents};
+use super::heads::{self, Head, Heads, Recent, Recents};
 use super::rows::{Row, Statements};
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::canonical::{self, Parts};
@@ -21,6 +21,9 @@ use crate::log::{AppendError, Appended, Expected, NewEvent, RecordedEvent, Strea
 
 /// Event types remembered. Types are few; a client that invents them costs look-ups, not memory.
 const TYPES: usize = 4096;
+
+/// Ids read of a stream that is not remembered, beside as many as the append has: a retry is of what came last.
+const IDS_BEFORE: usize = 8;
 
 /// What a caller wants written.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl<'c> Appender<'c> {
             statements,
             protected,
             heads: heads::heads(),
-            recents: heads::recents(),
+            recents: Recents::default(),
             types: HashMap::new(),
             scratch: BytesMut::new(),
             last_position,
@@ -192,7 +195,12 @@ impl<'c> Appender<'c> {
         let (Some(stream), Some(_)) = (head.id, head.last) else {
             return Ok(Some(Verdict::Write));
         };
-        let recent = recent_of(&mut self.recents, &mut self.statements, stream)?;
+        let recent = recent_of(
+            &mut self.recents,
+            &mut self.statements,
+            stream,
+            events.len(),
+        )?;
         let Some(place) = recent.revision_of(first.id) else {
             return Ok(Some(Verdict::Write));
         };
@@ -294,11 +302,10 @@ impl<'c> Appender<'c> {
             self.recents.put(id, Recent::default());
         }
         head.id = Some(id);
+        let count = events.len();
         for event in events {
             let revision = head.last.map_or(0, |last| last + 1);
-            if let Some(recent) = self.recents.get(&id) {
-                recent.push(event.id, revision);
-            }
+            self.recents.note(id, event.id, revision, count);
             self.write_one(stream, id, revision, event)?;
             head.last = Some(revision);
         }
@@ -427,21 +434,22 @@ impl<'c> Appender<'c> {
     }
 }
 
-/// The last ids of a stream, read once.
+/// The last ids of a stream, read if they are not remembered.
 fn recent_of<'a>(
     recents: &'a mut Recents,
     statements: &mut Statements<'_>,
     stream: i64,
+    count: usize,
 ) -> rusqlite::Result<&'a Recent> {
-    if recents.get(&stream).is_none() {
+    if recents.get(stream).is_none() {
         let mut recent = Recent::default();
-        for (id, revision) in statements.recent_ids(stream, RECENT_IDS)? {
-            recent.push(id, revision);
+        for (id, revision) in statements.recent_ids(stream, count + IDS_BEFORE)? {
+            recent.push(id, revision, count + IDS_BEFORE);
         }
         recents.put(stream, recent);
     }
     recents
-        .get(&stream)
+        .get(stream)
         .map(|recent| &*recent)
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }

@@ -11,11 +11,11 @@ use crate::log::rules::TOMBSTONE_REVISION;
 /// Streams of one generation; two are kept. About 200 bytes each: 1.6 MiB.
 const HEADS: usize = 4096;
 
-/// Streams of one generation whose recent ids are known; two are kept. About 2 KiB each: 2 MiB.
-const RECENTS: usize = 512;
+/// Event ids of one generation; two are kept. 24 bytes each: 1.5 MiB.
+const IDS: usize = 32_768;
 
-/// Ids known of a stream for appends at no particular revision.
-pub(super) const RECENT_IDS: usize = 64;
+/// Ids remembered of a stream at least, while it is remembered; its largest append is remembered whole.
+const IDS_OF_STREAM: usize = 64;
 
 /// Where a stream stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,28 +45,63 @@ pub(super) fn heads() -> Heads {
 }
 
 /// The last ids of streams that are appended to at no particular revision, by stream number.
-pub(super) type Recents = Generations<i64, Recent>;
-
-/// A new cache of ids.
-pub(super) fn recents() -> Recents {
-    Generations::new(RECENTS)
+#[derive(Debug, Default)]
+pub(super) struct Recents {
+    young: HashMap<i64, Recent>,
+    old: HashMap<i64, Recent>,
+    /// Ids in the young generation.
+    ids: usize,
 }
 
-/// The last [`RECENT_IDS`] events of a stream, oldest first.
+impl Recents {
+    pub(super) fn get(&mut self, stream: i64) -> Option<&mut Recent> {
+        if !self.young.contains_key(&stream) {
+            let recent = self.old.remove(&stream)?;
+            self.put(stream, recent);
+        }
+        self.young.get_mut(&stream)
+    }
+
+    pub(super) fn put(&mut self, stream: i64, recent: Recent) {
+        if self.ids >= IDS {
+            self.old = std::mem::take(&mut self.young);
+            self.ids = 0;
+        }
+        self.ids += recent.ids.len();
+        self.young.insert(stream, recent);
+    }
+
+    /// Adds an event that is the `of`-th part of an append, if the stream is remembered.
+    pub(super) fn note(&mut self, stream: i64, id: Uuid, revision: Revision, of: usize) {
+        if let Some(recent) = self.get(stream) {
+            let before = recent.ids.len();
+            recent.push(id, revision, of);
+            let grown = recent.ids.len().saturating_sub(before);
+            self.ids += grown;
+        }
+    }
+}
+
+/// The last events of a stream, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Recent(VecDeque<(Uuid, Revision)>);
+pub(super) struct Recent {
+    ids: VecDeque<(Uuid, Revision)>,
+    largest_append: usize,
+}
 
 impl Recent {
-    pub(super) fn push(&mut self, id: Uuid, revision: Revision) {
-        if self.0.len() == RECENT_IDS {
-            self.0.pop_front();
+    /// Adds an event of an append of `of` events.
+    pub(super) fn push(&mut self, id: Uuid, revision: Revision, of: usize) {
+        self.largest_append = self.largest_append.max(of);
+        if self.ids.len() >= self.largest_append.max(IDS_OF_STREAM) {
+            self.ids.pop_front();
         }
-        self.0.push_back((id, revision));
+        self.ids.push_back((id, revision));
     }
 
     /// The latest revision with this id.
     pub(super) fn revision_of(&self, id: Uuid) -> Option<Revision> {
-        let mut newest_first = self.0.iter().rev();
+        let mut newest_first = self.ids.iter().rev();
         newest_first
             .find(|known| known.0 == id)
             .map(|known| known.1)
@@ -142,12 +177,28 @@ mod tests {
     fn the_newest_of_equal_ids_is_answered_and_old_ones_are_forgotten() {
         let mut recent = Recent::default();
         let id = Uuid::from_u128;
-        recent.push(id(1), 0);
-        recent.push(id(1), 1);
+        recent.push(id(1), 0, 1);
+        recent.push(id(1), 1, 1);
         assert_eq!(recent.revision_of(id(1)), Some(1));
         for revision in 2..66 {
-            recent.push(id(2), revision);
+            recent.push(id(2), revision, 1);
         }
         assert_eq!(recent.revision_of(id(1)), None);
+    }
+
+    #[test]
+    fn a_large_append_is_remembered_whole_and_all_ids_stay_within_bounds() {
+        let mut recents = Recents::default();
+        for stream in 0..100 {
+            recents.put(stream, Recent::default());
+            for revision in 0..1000 {
+                recents.note(stream, Uuid::from_u128(revision.into()), revision, 1000);
+            }
+            let recent = recents.get(stream).unwrap();
+            assert_eq!(recent.revision_of(Uuid::nil()), Some(0));
+        }
+        let kept = |map: &HashMap<i64, Recent>| map.values().map(|r| r.ids.len()).sum::<usize>();
+        assert!(kept(&recents.young) + kept(&recents.old) <= 2 * (IDS + 1000));
+        assert!(recents.get(0).is_none());
     }
 }

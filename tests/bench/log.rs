@@ -1,0 +1,228 @@
+//! The embedded log beside the disk: durable appends at several numbers of callers against a plain file with one
+//! `fdatasync` a group, and sequential replay. `cargo bench --bench log [-- SECONDS]`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use annals::kernel::{Position, StreamName, derived_id};
+use annals::log::sqlite::{Options, SqliteLog};
+use annals::log::{Delivery, Direction, EventLog, Expected, Filter, NewEvent};
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// Payload of an event: as large as a usual one of Annals.
+const DATA_BYTES: usize = 250;
+const METADATA_BYTES: usize = 100;
+
+/// What a plain file writes for an event: payload, ids and lengths.
+const RECORD_BYTES: usize = DATA_BYTES + METADATA_BYTES + 64;
+
+const CALLERS: [usize; 4] = [1, 32, 256, 1024];
+
+type Written = oneshot::Sender<()>;
+
+fn main() {
+    let seconds = std::env::args().filter_map(|arg| arg.parse().ok()).next();
+    let each = Duration::from_secs(seconds.unwrap_or(3));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let home = std::env::var_os("ANNALS_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
+    let home = tempfile::Builder::new()
+        .prefix("annals-log")
+        .tempdir_in(home)
+        .unwrap();
+    println!(
+        "{:>8} {:>12} {:>10} {:>8} {:>8} {:>8}",
+        "callers", "", "appends/s", "p50 us", "p99 us", "max us"
+    );
+    let only = std::env::var("ANNALS_BENCH_ONLY").unwrap_or_default();
+    for callers in CALLERS.into_iter().filter(|_| only != "replay") {
+        let raw = runtime.block_on(raw_appends(&home.path().join("raw"), callers, each));
+        raw.print(callers, "fdatasync");
+        let dir = home.path().join(format!("log-{callers}"));
+        let log = runtime.block_on(log_appends(&dir, callers, each));
+        log.print(callers, "log");
+        println!(
+            "{:>8} {:>12} {:>9.0}%",
+            "",
+            "ratio",
+            100.0 * log.rate / raw.rate
+        );
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+    runtime.block_on(replay(&home.path().join("replay")));
+}
+
+struct Measured {
+    rate: f64,
+    micros: Vec<u64>,
+}
+
+impl Measured {
+    fn print(&self, callers: usize, what: &str) {
+        let at = |share: f64| self.micros[((self.micros.len() - 1) as f64 * share) as usize];
+        println!(
+            "{callers:>8} {what:>12} {:>10.0} {:>8} {:>8} {:>8}",
+            self.rate,
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        );
+    }
+}
+
+/// Runs `callers` tasks that each repeat `step` until the time is over.
+async fn measure<F, S>(callers: usize, each: Duration, step: F) -> Measured
+where
+    F: Fn(usize, u64) -> S + Send + Sync + 'static,
+    S: Future<Output = ()> + Send,
+{
+    let step = Arc::new(step);
+    let start = Instant::now();
+    let tasks = (0..callers).map(|caller| {
+        let step = Arc::clone(&step);
+        tokio::spawn(async move {
+            let mut micros = Vec::new();
+            while start.elapsed() < each {
+                let before = Instant::now();
+                step(caller, micros.len() as u64).await;
+                micros.push(before.elapsed().as_micros() as u64);
+            }
+            micros
+        })
+    });
+    let mut micros = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        micros.extend(task.await.unwrap());
+    }
+    let rate = micros.len() as f64 / start.elapsed().as_secs_f64();
+    micros.sort_unstable();
+    Measured { rate, micros }
+}
+
+async fn raw_appends(path: &Path, callers: usize, each: Duration) -> Measured {
+    let mut file = File::create(path).unwrap();
+    let (queue, mut requests) = mpsc::channel::<(Vec<u8>, Written)>(4096);
+    let thread = std::thread::spawn(move || {
+        let (mut group, mut bytes) = (Vec::new(), Vec::new());
+        while requests.blocking_recv_many(&mut group, 1024) > 0 {
+            bytes.clear();
+            group
+                .iter()
+                .for_each(|(record, _)| bytes.extend_from_slice(record));
+            file.write_all(&bytes).unwrap();
+            file.sync_data().unwrap();
+            group
+                .drain(..)
+                .for_each(|(_, written)| written.send(()).unwrap());
+        }
+    });
+    let measured = measure(callers, each, move |_, _| {
+        let queue = queue.clone();
+        async move {
+            let (written, done) = oneshot::channel();
+            queue.send((vec![7; RECORD_BYTES], written)).await.unwrap();
+            done.await.unwrap();
+        }
+    })
+    .await;
+    thread.join().unwrap();
+    measured
+}
+
+async fn log_appends(dir: &Path, callers: usize, each: Duration) -> Measured {
+    let log = Arc::new(SqliteLog::open(dir, Options::default()).unwrap());
+    let streams: Arc<Vec<StreamName>> = Arc::new((0..callers).map(stream).collect());
+    let appending = Arc::clone(&log);
+    let measured = measure(callers, each, move |caller, turn| {
+        let (log, streams) = (Arc::clone(&appending), Arc::clone(&streams));
+        async move {
+            let expected = turn
+                .checked_sub(1)
+                .map_or(Expected::NoStream, Expected::Exact);
+            log.append(&streams[caller], expected, vec![event(turn)])
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    log.close().await;
+    measured
+}
+
+fn stream(number: usize) -> StreamName {
+    StreamName::of("placement", derived_id(&[b"bench", &number.to_be_bytes()]))
+}
+
+fn event(turn: u64) -> NewEvent {
+    NewEvent {
+        id: Uuid::from_u64_pair(turn + 1, 7),
+        event_type: "ClockedIn".into(),
+        is_json: true,
+        data: Bytes::from(vec![b'd'; DATA_BYTES]),
+        metadata: Bytes::from(vec![b'm'; METADATA_BYTES]),
+    }
+}
+
+/// Events that are replayed.
+const REPLAYED: usize = 500_000;
+
+/// Streams that they are of.
+const STREAMS: usize = 2_000;
+
+async fn replay(dir: &Path) {
+    let log = SqliteLog::open(dir, Options::default()).unwrap();
+    let streams: Vec<StreamName> = (0..STREAMS).map(stream).collect();
+    let before = Instant::now();
+    for turn in 0..REPLAYED / STREAMS / 5 {
+        let appends = streams.iter().map(|stream| {
+            let events = (0..5).map(|at| event(turn as u64 * 5 + at)).collect();
+            log.append(stream, Expected::Any, events)
+        });
+        futures::future::join_all(appends)
+            .await
+            .into_iter()
+            .for_each(|done| assert!(!done.unwrap().repeated));
+    }
+    print_rate("written, 5 an append", REPLAYED, before);
+    for _ in 0..2 {
+        let before = Instant::now();
+        let (mut seen, mut from) = (0, None);
+        loop {
+            let page = log
+                .read_all(from, Direction::Forward, 1000, &Filter::default())
+                .await
+                .unwrap();
+            seen += page.events.len();
+            from = Some(page.examined);
+            if page.end {
+                break;
+            }
+        }
+        print_rate("read_all, pages of 1,000", seen, before);
+        let before = Instant::now();
+        let mut deliveries = log.subscribe(Position::START, Filter::default());
+        let mut seen = 0;
+        while let Some(delivery) = deliveries.next().await {
+            match delivery.unwrap() {
+                Delivery::Events(events) => seen += events.len(),
+                Delivery::Checkpoint(_) => {}
+                Delivery::CaughtUp(_) => break,
+            }
+        }
+        print_rate("subscription", seen, before);
+    }
+    log.close().await;
+}
+
+fn print_rate(what: &str, events: usize, since: Instant) {
+    let rate = events as f64 / since.elapsed().as_secs_f64();
+    println!("{what:>28} {events:>9} events {rate:>10.0} events/s");
+}
