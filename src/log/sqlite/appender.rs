@@ -23,7 +23,7 @@ use crate::log::{AppendError, Appended, Expected, NewEvent, RecordedEvent, Strea
 const TYPES: usize = 4096;
 
 /// Ids read of a stream that is not remembered, beside as many as the append has: a retry is of what came last.
-const IDS_BEFORE: usize = 8;
+const IDS_BEFORE: usize = 32;
 
 /// What a caller wants written.
 #[derive(Debug)]
@@ -480,7 +480,7 @@ fn wrong(stream: &StreamName, expected: Expected, current: Option<Revision>) -> 
 
 /// What a fail point makes of a step.
 #[cfg(feature = "failpoints")]
-fn injected() -> rusqlite::Error {
+pub(super) fn injected() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(
         rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
         Some("injected".into()),

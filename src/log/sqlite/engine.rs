@@ -142,7 +142,7 @@ impl Drop for SqliteLog {
 
 fn gone() -> AppendError {
     AppendError::Unavailable {
-        cause: "it was closed".into(),
+        cause: "it was closed, or its writer is gone".into(),
         retry: false,
     }
 }

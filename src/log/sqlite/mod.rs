@@ -43,6 +43,8 @@ mod schema;
 mod shared;
 mod subscription;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use engine::SqliteLog;

@@ -55,6 +55,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until the queue is closed, or refuses until then.
     pub(super) fn run(mut self) {
+        let _watch = PanicWatch(Arc::clone(&self.shared));
         let served = self.serve();
         self.checkpoints.stop();
         if let Err(error) = served {
@@ -116,6 +117,18 @@ impl Writer {
     }
 }
 
+/// Shows a panic of the writer in health: whoever waits hears it from the dropped replies.
+struct PanicWatch(Arc<Shared>);
+
+impl Drop for PanicWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let cause = "the writer panicked".to_owned();
+            self.0.health.send_replace(Health::Failed(cause));
+        }
+    }
+}
+
 /// One transaction: as many requests as fit, their outcomes to be told once this returns.
 fn write_group(
     appender: &mut Appender<'_>,
@@ -145,6 +158,7 @@ fn write_group(
         }
     }
     let written = appender.commit()?;
+    fail::fail_point!("log-publish", |_| Err(super::appender::injected()));
     shared.publish(written);
     Ok(())
 }

@@ -1,0 +1,79 @@
+//! A crash or a failure at every named step of the append path: whoever was told yes finds it, nobody else is told so.
+
+use std::sync::Arc;
+
+use super::{crashed_copy, event, everything, open, stream};
+use crate::log::{AppendError, EventLog, Expected, Health};
+
+const STEPS: [&str; 4] = ["log-insert", "log-commit", "log-committed", "log-publish"];
+
+#[tokio::test]
+async fn after_a_failed_step_nothing_is_acknowledged_until_reopened() {
+    for step in STEPS {
+        for how in ["1*off->return", "1*off->panic"] {
+            let home = tempfile::tempdir().unwrap();
+            fail_at_second(step, how, home.path()).await;
+        }
+    }
+    println!("{} crash points run", STEPS.len() * 2);
+}
+
+async fn fail_at_second(step: &str, how: &str, dir: &std::path::Path) {
+    let log = Arc::new(open(dir));
+    let s = stream("a-1");
+    fail::cfg(step, how).unwrap();
+    log.append(&s, Expected::NoStream, vec![event(1)])
+        .await
+        .unwrap();
+    let failed = log.append(&s, Expected::Exact(0), vec![event(2)]).await;
+    fail::remove(step);
+    assert!(
+        matches!(failed, Err(AppendError::Unavailable { retry: false, .. })),
+        "{step} {how}: {failed:?}"
+    );
+    assert!(
+        matches!(*log.health().borrow(), Health::Failed(_)),
+        "{step} {how}"
+    );
+    let later = log.append(&s, Expected::Any, vec![event(3)]).await;
+    assert!(
+        matches!(later, Err(AppendError::Unavailable { retry: false, .. })),
+        "{later:?}"
+    );
+    // Reads go on, and show what was acknowledged and nothing halfway.
+    assert_eq!(everything(&*log).await.unwrap().len(), 1, "{step} {how}");
+
+    let copy = dir.join("copy");
+    crashed_copy(dir, &copy);
+    log.close().await;
+    for place in [dir, &copy] {
+        let reopened = open(place);
+        // Whether or not the failed one became durable, its retry is answered alike.
+        let retried = reopened
+            .append(&s, Expected::Exact(0), vec![event(2)])
+            .await
+            .unwrap();
+        assert_eq!(retried.revision, Some(1), "{step} {how}");
+        assert_eq!(
+            everything(&reopened).await.unwrap().len(),
+            2,
+            "{step} {how}"
+        );
+        reopened.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_failing_checkpoint_harms_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    fail::cfg("log-checkpoint", "return").unwrap();
+    let log = open(home.path());
+    for turn in 0..200 {
+        log.append(&stream("a-1"), Expected::Any, vec![event(turn)])
+            .await
+            .unwrap();
+    }
+    assert_eq!(*log.health().borrow(), Health::Serving);
+    assert_eq!(everything(&log).await.unwrap().len(), 200);
+    fail::remove("log-checkpoint");
+}
