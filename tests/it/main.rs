@@ -16,5 +16,6 @@
 )]
 
 mod door;
+mod oulad;
 #[path = "../support/mod.rs"]
 mod support;
