@@ -26,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
     tonic_prost_build::configure()
         .build_transport(false)
+        // Payloads are handed through, not copied.
+        .bytes(".event_store.client")
         .include_file("protos.rs")
         .compile_fds(set)?;
     fs::write(out.join("projections.rs"), projections()?)?;

@@ -44,6 +44,7 @@ mod model;
 pub mod rules;
 pub mod sqlite;
 mod system_events;
+pub mod wire;
 
 pub use model::{
     AllSlice, AppendError, Appended, Delivery, Direction, Expected, Filter, Health, NewEvent,

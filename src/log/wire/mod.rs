@@ -1,0 +1,39 @@
+//! `EventStoreDB`'s gRPC protocol, served from a log of ours.
+//!
+//! ```text
+//!   client ── HTTP/2 ──> server.rs ──┬── streams.rs ── append.rs, batch.rs, delete.rs ──> EventLog
+//!                        (deadline,  │             └── request.rs ── read.rs, subscribe.rs <── EventLog
+//!                         /gossip)   ├── persistent/   groups of consumers, their state in streams of the log
+//!                                    └── features.rs   what is served, gossip, operations, statistics
+//! ```
+//!
+//! Does: Streams, `PersistentSubscriptions`, `ServerFeatures`, Gossip, Operations and Monitoring of one insecure
+//! node, and the HTTP pages that clients and tools ask for. What is not served answers UNIMPLEMENTED. Does not:
+//! look at credentials (ACLs are kept, not judged), run projections, or know what the events mean.
+//!
+//! Positions are the log's, commit and prepare alike. Where the official server answers nonsense with UNKNOWN, hangs or crashes,
+//! this one says INVALID_ARGUMENT.
+//!
+//! `$ce-<category>` and `$et-<type>` are **derived** as they are read, not written: link events of the log would double it,
+//! could not be had from a log that is served read-only, and would be missing where nobody had switched a projection on. A
+//! stream of that name that somebody did write is served as it is.
+
+mod append;
+mod batch;
+mod delete;
+mod derived;
+mod errors;
+mod features;
+mod filter;
+mod links;
+mod messages;
+mod node;
+mod pages;
+mod read;
+mod request;
+mod server;
+mod streams;
+mod subscribe;
+
+pub use node::Options;
+pub use server::{ServeError, serve};

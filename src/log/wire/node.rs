@@ -1,0 +1,70 @@
+//! What all services of one served log share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::derived::Derived;
+use super::errors;
+use crate::kernel::derived_id;
+use crate::log::EventLog;
+
+/// How a log is served.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Refuse everything that writes.
+    pub read_only: bool,
+    /// The address that gossip tells clients to connect to; the listener's own where none is given.
+    pub advertise: Option<SocketAddr>,
+}
+
+/// One served log.
+pub(super) struct Node {
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) options: Options,
+    /// Where clients reach it.
+    pub(super) address: SocketAddr,
+    /// Its identity in gossip.
+    pub(super) id: Uuid,
+    /// The streams that are derived.
+    pub(super) derived: Derived,
+    /// True once it is going down.
+    pub(super) closing: watch::Receiver<bool>,
+}
+
+impl Node {
+    pub(super) fn new(
+        log: Arc<dyn EventLog>,
+        options: Options,
+        listening: SocketAddr,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
+        let address = options.advertise.unwrap_or(listening);
+        Self {
+            log,
+            address,
+            id: derived_id(&[b"esdb-node", address.to_string().as_bytes()]),
+            derived: Derived::default(),
+            options,
+            closing,
+        }
+    }
+
+    /// Refuses writes on a log that is served for reading.
+    pub(super) fn check_writable(&self) -> Result<(), Status> {
+        if self.options.read_only {
+            return Err(errors::access_denied());
+        }
+        Ok(())
+    }
+
+    /// Returns when the node goes down.
+    pub(super) async fn closed(&self) {
+        let mut closing = self.closing.clone();
+        // An error means that the server is gone altogether.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}

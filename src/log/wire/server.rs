@@ -1,0 +1,167 @@
+//! The socket: connections, HTTP versions, deadlines, going down.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt as _;
+
+use super::node::{Node, Options};
+use super::{features, pages, streams};
+use crate::log::EventLog;
+
+/// Keep-alive of the official server: a ping every ten seconds, ten to answer it.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Bytes in flight of one call: a read of small events is not held up by the round trip.
+const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Bytes in flight of one connection: eight calls' worth.
+const CONNECTION_WINDOW_BYTES: u32 = 8 * CALL_WINDOW_BYTES;
+
+/// How long calls under way may take to end when the server goes down.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why a log could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener has no address.
+    #[error("listener: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+/// Serves `log` on `listener` until `shutdown` is done; then subscriptions end with UNAVAILABLE, and other calls
+/// have some seconds to end by themselves.
+///
+/// # Errors
+/// The listener is broken.
+pub async fn serve(
+    log: Arc<dyn EventLog>,
+    listener: TcpListener,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (close, closing) = watch::channel(false);
+    let node = Arc::new(Node::new(log, options, listener.local_addr()?, closing));
+    let routes = features::add(streams::routes(&node), &node).prepare();
+    let connections = GracefulShutdown::new();
+    tokio::pin!(shutdown);
+    loop {
+        let (socket, peer) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file handles, or a peer that went away: the next one may be fine.
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        accept(&node, &routes, &connections, socket, peer);
+    }
+    close.send_replace(true);
+    // Whoever does not end in time is cut off when the runtime goes.
+    let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
+    Ok(())
+}
+
+fn accept(
+    node: &Arc<Node>,
+    routes: &Routes,
+    connections: &GracefulShutdown,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
+    // Small replies go out at once; a socket that refuses this only waits longer.
+    let _ = socket.set_nodelay(true);
+    let (node, routes) = (Arc::clone(node), routes.clone());
+    let service = hyper::service::service_fn(move |request| {
+        answer(Arc::clone(&node), routes.clone(), peer, request)
+    });
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .initial_stream_window_size(CALL_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(None);
+    let connection = http.serve_connection(TokioIo::new(socket), service);
+    let watched = connections.watch(connection.into_owned());
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, %peer, "connection ended");
+        }
+    });
+}
+
+/// Where a call came from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// When a call's `grpc-timeout` runs out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
+async fn answer(
+    node: Arc<Node>,
+    routes: Routes,
+    peer: SocketAddr,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Body>, Infallible> {
+    if request.method() == http::Method::GET {
+        return Ok(pages::page(&node, request.uri().path()).await);
+    }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
+    let timeout = request
+        .headers_mut()
+        .remove("grpc-timeout")
+        .and_then(|value| parse_timeout(value.to_str().ok()?));
+    if let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
+        request.extensions_mut().insert(Deadline(deadline));
+    }
+    routes.oneshot(request).await
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    match unit {
+        'H' => Some(Duration::from_secs(count.saturating_mul(3600))),
+        'M' => Some(Duration::from_secs(count.saturating_mul(60))),
+        'S' => Some(Duration::from_secs(count)),
+        'm' => Some(Duration::from_millis(count)),
+        'u' => Some(Duration::from_micros(count)),
+        'n' => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_in_every_unit() {
+        assert_eq!(parse_timeout("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(parse_timeout("2M"), Some(Duration::from_mins(2)));
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("7x"), None);
+        assert_eq!(parse_timeout(""), None);
+    }
+}
