@@ -60,6 +60,8 @@ enum Verb {
     Import(import::ImportArgs),
     /// Call any method of any service with JSON
     Call(verbs::call::CallArgs),
+    /// Work with one log by itself
+    Log(verbs::log_serve::LogArgs),
     /// Show what is set, with units, limits and where it came from
     Config(verbs::config::ConfigArgs),
     /// Mint tokens with the key that Annals made for itself
@@ -96,6 +98,15 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let layers = cli.settings.layers()?;
     match cli.verb {
+        Verb::Log(args) => {
+            let config = Config::load(&layers)?;
+            telemetry::start(&config.level, config.format);
+            runtime()?.block_on(verbs::log_serve::run(
+                args,
+                cli.settings.data,
+                cli.settings.listen,
+            ))
+        }
         Verb::Serve => serve(&Config::load(&layers)?),
         Verb::Import(args) => Ok(runtime()?.block_on(import::run(&args))?),
         Verb::Call(args) => runtime()?.block_on(verbs::call::run(&args)),

@@ -89,7 +89,7 @@ fn accept(
     let _ = socket.set_nodelay(true);
     let (node, routes) = (Arc::clone(node), routes.clone());
     let service = hyper::service::service_fn(move |request| {
-        answer(Arc::clone(&node), routes.clone(), peer, request)
+        answer(Arc::clone(&node), routes.clone(), request)
     });
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http2()
@@ -108,10 +108,6 @@ fn accept(
     });
 }
 
-/// Where a call came from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
 /// When a call's `grpc-timeout` runs out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline(pub(super) Instant);
@@ -119,14 +115,12 @@ pub(super) struct Deadline(pub(super) Instant);
 async fn answer(
     node: Arc<Node>,
     routes: Routes,
-    peer: SocketAddr,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {
     if request.method() == http::Method::GET {
         return Ok(pages::page(&node, request.uri().path()).await);
     }
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Peer(peer));
     let timeout = request
         .headers_mut()
         .remove("grpc-timeout")

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod config;
+pub mod log_serve;
 pub mod serve;
 pub mod token;
 pub mod version;

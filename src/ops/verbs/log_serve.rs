@@ -1,0 +1,95 @@
+//! `annals log serve`: one log of any streams, over EventStoreDB's protocol.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::print;
+use crate::log::EventLog;
+use crate::log::memory::MemoryLog;
+use crate::log::sqlite::{self, SqliteLog};
+use crate::log::wire;
+use crate::ops::cli::Failure;
+
+/// Where clients of EventStoreDB look.
+const DEFAULT_LISTEN: &str = "127.0.0.1:2113";
+
+/// What can be done with a log.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    #[command(subcommand)]
+    verb: LogVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogVerb {
+    /// Serve the log in --data over EventStoreDB's protocol on --listen
+    Serve(LogServeArgs),
+}
+
+#[derive(Debug, Args)]
+struct LogServeArgs {
+    /// Keep the log in memory only: --data is not looked at
+    #[arg(long)]
+    memory: bool,
+    /// Refuse everything that writes
+    #[arg(long)]
+    read_only: bool,
+    /// The address that clients are told to connect to, where it is not the one listened on
+    #[arg(long, value_name = "IP:PORT")]
+    advertise: Option<SocketAddr>,
+}
+
+/// Does what was asked, on the log in `data`, listening on `listen`.
+pub async fn run(
+    args: LogArgs,
+    data: Option<String>,
+    listen: Option<String>,
+) -> Result<(), Failure> {
+    match args.verb {
+        LogVerb::Serve(args) => serve(args, data, listen).await,
+    }
+}
+
+async fn serve(
+    args: LogServeArgs,
+    data: Option<String>,
+    listen: Option<String>,
+) -> Result<(), Failure> {
+    let log: Arc<dyn EventLog> = if args.memory {
+        Arc::new(MemoryLog::new())
+    } else {
+        let dir = data.ok_or_else(|| {
+            Failure("where the log is must be said: --data DIR, or --memory".to_owned())
+        })?;
+        Arc::new(SqliteLog::open(
+            &PathBuf::from(dir),
+            sqlite::Options::default(),
+        )?)
+    };
+    let listener = TcpListener::bind(listen.as_deref().unwrap_or(DEFAULT_LISTEN)).await?;
+    print(&format!("listening on {}\n", listener.local_addr()?))?;
+    let options = wire::Options {
+        read_only: args.read_only,
+        advertise: args.advertise,
+    };
+    let served = wire::serve(Arc::clone(&log), listener, options, stop()?).await;
+    log.close().await;
+    Ok(served?)
+}
+
+/// Done on SIGINT or SIGTERM.
+fn stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
