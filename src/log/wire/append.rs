@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tonic::{Status, Streaming};
 
 use super::errors;
-use super::messages::{Expectation, NONE_OR_END, NoEvent, Proposed, read_stream_name, size_of};
+use super::messages::{
+    Expectation, NONE_OR_END, NoEvent, Proposed, read_stream_name, size_of, write_position,
+};
 use super::node::Node;
 use crate::kernel::{Revision, StreamName};
 use crate::log::{AppendError, Appended, Expected, NewEvent, StreamMetadata, rules};
@@ -57,7 +59,7 @@ pub(super) async fn write(
     let readable = !done.repeated || still_readable(node, stream, &done).await;
     Ok(Written {
         revision: done.revision,
-        position: readable.then_some(done.position.0),
+        position: readable.then_some(write_position(done.position)),
     })
 }
 

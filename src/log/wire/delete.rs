@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::Status;
 
 use super::errors;
-use super::messages::{Expectation, read_stream_name};
+use super::messages::{Expectation, read_stream_name, write_position};
 use super::node::Node;
 use crate::proto::event_store::client as shared;
 use shared::streams::{
@@ -35,8 +35,8 @@ pub(super) async fn delete(node: &Arc<Node>, request: DeleteReq) -> Result<Delet
     Ok(DeleteResp {
         position_option: Some(delete_resp::PositionOption::Position(
             delete_resp::Position {
-                commit_position: position.0,
-                prepare_position: position.0,
+                commit_position: write_position(position),
+                prepare_position: write_position(position),
             },
         )),
     })
@@ -67,8 +67,8 @@ pub(super) async fn tombstone(
     Ok(TombstoneResp {
         position_option: Some(tombstone_resp::PositionOption::Position(
             tombstone_resp::Position {
-                commit_position: position.0,
-                prepare_position: position.0,
+                commit_position: write_position(position),
+                prepare_position: write_position(position),
             },
         )),
     })

@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
 use super::errors;
-use super::messages::UuidForm;
+use super::messages::{TICKS_PER_MICRO, UuidForm, write_position};
 use super::node::Node;
 use super::streams::ReplyStream;
 use crate::log::rules;
@@ -26,9 +26,6 @@ use shared::server_features::{SupportedMethod, SupportedMethods};
 
 /// The version that clients are told: that of the server whose answers ours are compared with.
 pub(super) const VERSION: &str = "23.10.7";
-
-/// 100 ns ticks in a microsecond.
-const TICKS_PER_MICRO: i64 = 10;
 
 /// The shortest period of statistics, and the one where none is given.
 const MIN_PERIOD: Duration = Duration::from_millis(100);
@@ -214,7 +211,7 @@ async fn frame(node: &Arc<Node>) -> Result<StatsResp, Status> {
     let stats = HashMap::from([
         (
             "es-writer-lastFlushedPosition".to_owned(),
-            head.0.to_string(),
+            write_position(head).to_string(),
         ),
         ("proc-id".to_owned(), std::process::id().to_string()),
     ]);

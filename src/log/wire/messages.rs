@@ -23,7 +23,21 @@ const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 
 /// 100 ns ticks in a microsecond.
-const TICKS_PER_MICRO: i64 = 10;
+pub(super) const TICKS_PER_MICRO: i64 = 10;
+
+/// Distance of neighbouring events' positions on the wire. Clients know positions as byte addresses: they add and
+/// take away one, and expect that nothing lies there.
+const STEP: u64 = 256;
+
+/// A position as clients see it: commit and prepare alike.
+pub(super) fn write_position(position: Position) -> u64 {
+    position.0.saturating_mul(STEP)
+}
+
+/// The position of the event that begins exactly there, if one can.
+pub(super) fn boundary(wire: u64) -> Option<Position> {
+    wire.is_multiple_of(STEP).then_some(Position(wire / STEP))
+}
 
 /// How ids are written in replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,12 +191,13 @@ pub(super) fn system_metadata(event: &RecordedEvent) -> HashMap<String, String> 
 
 /// A recorded event in a read's reply.
 pub(super) fn write_event(event: &RecordedEvent, form: UuidForm) -> read_event::RecordedEvent {
+    let position = write_position(event.position);
     read_event::RecordedEvent {
         id: Some(form.write(event.id)),
         stream_identifier: Some(write_stream_name(&event.stream)),
         stream_revision: event.revision,
-        prepare_position: event.position.0,
-        commit_position: event.position.0,
+        prepare_position: position,
+        commit_position: position,
         metadata: system_metadata(event),
         custom_metadata: event.metadata.clone(),
         data: event.data.clone(),
@@ -200,8 +215,8 @@ pub(super) fn read_revision(revision: u64) -> Result<Option<Revision>, Status> {
     }
 }
 
-/// A position of a request; [`None`] means the end.
-pub(super) fn read_position(commit: u64, prepare: u64) -> Result<Option<Position>, Status> {
+/// A position of a request, on the wire's scale; [`None`] means the end.
+pub(super) fn read_position(commit: u64, prepare: u64) -> Result<Option<u64>, Status> {
     if (commit, prepare) == (NONE_OR_END, NONE_OR_END) {
         return Ok(None);
     }
@@ -210,7 +225,7 @@ pub(super) fn read_position(commit: u64, prepare: u64) -> Result<Option<Position
             "position {commit}/{prepare}: commit must not be below prepare, and at most {MAX_NUMBER}"
         )));
     }
-    Ok(Some(Position(commit)))
+    Ok(Some(commit))
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@
 //! ```
 //!
 //! Does: Streams, `PersistentSubscriptions`, `ServerFeatures`, Gossip, Operations and Monitoring of one insecure
-//! node, and the HTTP pages that clients and tools ask for. What is not served answers UNIMPLEMENTED. Does not:
+//! node, and the HTTP pages that clients and tools ask for. What is not served answers `UNIMPLEMENTED`. Does not:
 //! look at credentials (ACLs are kept, not judged), run projections, or know what the events mean.
 //!
-//! Positions are the log's, commit and prepare alike. Where the official server answers nonsense with UNKNOWN, hangs or crashes,
-//! this one says INVALID_ARGUMENT.
+//! Positions are the log's times 256, commit and prepare alike. Where the official server hangs, crashes or answers
+//! nonsense with an unforeseen failure, this one says that the argument is invalid.
 //!
 //! `$ce-<category>` and `$et-<type>` are **derived** as they are read, not written: link events of the log would double it,
 //! could not be had from a log that is served read-only, and would be missing where nobody had switched a projection on. A

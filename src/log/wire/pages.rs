@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tonic::body::Body;
 
 use super::features::VERSION;
+use super::messages::write_position;
 use super::node::Node;
 use crate::log::{Health, rules};
 
@@ -39,7 +40,7 @@ fn info() -> Value {
 async fn gossip(node: &Node) -> Value {
     let (ip, port) = (node.address.ip().to_string(), node.address.port());
     // A log that cannot be read now has no position to tell.
-    let head = node.log.head().await.unwrap_or_default().0;
+    let head = write_position(node.log.head().await.unwrap_or_default());
     let member = json!({
         "instanceId": node.id,
         "timeStamp": rules::system_clock()().to_string(),

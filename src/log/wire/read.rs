@@ -8,7 +8,7 @@ use tonic::Status;
 use super::errors;
 use super::filter::EventFilter;
 use super::links::{self, Resolved};
-use super::messages::{write_event, write_stream_name};
+use super::messages::{boundary, write_event, write_position, write_stream_name};
 use super::node::Node;
 use super::request::{From, Shape};
 use crate::kernel::{Position, Revision, StreamName};
@@ -69,7 +69,7 @@ fn write(resolved: &Resolved, shape: Shape) -> read_resp::ReadEvent {
     let position = resolved
         .original()
         .map_or(Position::NoPosition(shared::Empty {}), |original| {
-            Position::CommitPosition(original.position.0)
+            Position::CommitPosition(write_position(original.position))
         });
     let write =
         |event: &Option<RecordedEvent>| event.as_ref().map(|event| write_event(event, shape.form));
@@ -206,22 +206,18 @@ impl AllRead {
     /// Reads the first page.
     pub(super) async fn begin(
         node: Arc<Node>,
-        from: From<Position>,
+        from: From<u64>,
         count: u64,
         filter: Option<EventFilter>,
         direction: Direction,
         shape: Shape,
     ) -> Result<Self, Status> {
-        let start = match (direction, from) {
-            (Direction::Forward, From::Start) => Some(Position::START),
-            // The log's reads begin after their position, the protocol's with it.
-            (Direction::Forward, From::At(at)) => Some(Position(at.0.saturating_sub(1))),
-            (Direction::Forward, From::End) => {
-                Some(node.log.head().await.map_err(errors::of_read)?)
-            }
-            (Direction::Backward, From::Start) => Some(Position::START),
-            (Direction::Backward, From::At(at)) => Some(at),
-            (Direction::Backward, From::End) => None,
+        let head = node.log.head().await.map_err(errors::of_read)?;
+        let start = match from {
+            From::Start => Some(Position::START),
+            From::End if direction == Direction::Backward => None,
+            From::End => Some(head),
+            From::At(at) => Some(start_at(at, direction, head, filter.is_some())?),
         };
         let size = page_size(if filter.is_some() { u64::MAX } else { count });
         let page = node
@@ -278,6 +274,28 @@ impl AllRead {
         self.filter
             .as_ref()
             .map_or(Ok(true), |filter| filter.admits(event))
+    }
+}
+
+/// Where the log's read begins, which is after its position; the protocol's forward reads begin with it.
+fn start_at(
+    at: u64,
+    direction: Direction,
+    head: Position,
+    filtered: bool,
+) -> Result<Position, Status> {
+    let beyond = at > write_position(head);
+    match (direction, boundary(at)) {
+        (Direction::Forward, _) if beyond => Ok(head),
+        (Direction::Backward, _) if beyond => Err(errors::malformed(format!(
+            "position {at} is beyond the end of the log, {}",
+            write_position(head)
+        ))),
+        (Direction::Forward, Some(position)) => Ok(Position(position.0.saturating_sub(1))),
+        (Direction::Backward, Some(position)) => Ok(position),
+        // The official server's words for a position that no event has.
+        (_, None) if filtered => Err(Status::unknown("Unexpected FilteredReadAllResult: Error")),
+        (_, None) => Err(Status::unknown("Unexpected ReadAllResult: Error")),
     }
 }
 

@@ -5,7 +5,7 @@ use tonic::Status;
 use super::errors::{malformed, unset};
 use super::filter::EventFilter;
 use super::messages::{UuidForm, read_position, read_revision, read_stream_name};
-use crate::kernel::{Position, Revision, StreamName};
+use crate::kernel::{Revision, StreamName};
 use crate::log::Direction;
 use crate::proto::event_store::client::streams as proto;
 use proto::read_req::{Options, options};
@@ -30,9 +30,9 @@ pub(super) struct Shape {
 /// Of what, and how much.
 pub(super) enum Target {
     Stream(StreamName, From<Revision>, u64),
-    All(From<Position>, u64, Option<EventFilter>),
+    All(From<u64>, u64, Option<EventFilter>),
     StreamLive(StreamName, From<Revision>),
-    AllLive(From<Position>, Option<EventFilter>),
+    AllLive(From<u64>, Option<EventFilter>),
 }
 
 /// Where to begin.
@@ -169,7 +169,7 @@ fn revision(
     }
 }
 
-fn position(option: Option<options::all_options::AllOption>) -> Result<From<Position>, Status> {
+fn position(option: Option<options::all_options::AllOption>) -> Result<From<u64>, Status> {
     use options::all_options::AllOption as Said;
     match option {
         None => Err(malformed("the position to read from is missing")),

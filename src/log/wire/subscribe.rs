@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::derived;
 use super::errors;
 use super::filter::EventFilter;
-use super::messages::MAX_NUMBER;
+use super::messages::{MAX_NUMBER, boundary, write_position};
 use super::node::Node;
 use super::read::{Over, Replies, deliver, fail, send};
 use super::request::{From, Shape};
@@ -222,7 +222,7 @@ impl AllSubscription {
     /// Finds where to begin.
     pub(super) async fn begin(
         node: Arc<Node>,
-        from: From<Position>,
+        from: From<u64>,
         filter: Option<EventFilter>,
         shape: Shape,
     ) -> Result<Self, Status> {
@@ -230,7 +230,9 @@ impl AllSubscription {
         let at = match from {
             From::Start => Position::START,
             // From beyond the end nothing is skipped.
-            From::At(at) => at.min(head),
+            From::At(at) if at > write_position(head) => head,
+            From::At(at) => boundary(at)
+                .ok_or_else(|| errors::malformed(format!("no event begins at position {at}")))?,
             From::End => head,
         };
         Ok(Self {
@@ -366,8 +368,8 @@ async fn caught_up(replies: &Replies) -> Result<(), Over> {
 
 async fn checkpoint(replies: &Replies, commit: Position, prepare: Position) -> Result<(), Over> {
     let checkpoint = read_resp::Checkpoint {
-        commit_position: commit.0,
-        prepare_position: prepare.0,
+        commit_position: write_position(commit),
+        prepare_position: write_position(prepare),
     };
     send(replies, read_resp::Content::Checkpoint(checkpoint)).await
 }
