@@ -5,6 +5,7 @@
 
 pub mod applications;
 pub mod attendance;
+pub mod audit;
 pub mod certificates;
 pub mod command;
 pub mod evaluations;

@@ -121,9 +121,10 @@ impl Projections {
                 let mut progress = live.progress.clone();
                 let seen = progress
                     .wait_for(|now| live.lacks(token, now).is_none())
-                    .await;
+                    .await
+                    .is_ok();
                 // The worker ended: another generation took over, or the server stops.
-                if seen.is_ok() || *self.closing.borrow() {
+                if seen || *self.closing.borrow() {
                     return;
                 }
                 tokio::task::yield_now().await;

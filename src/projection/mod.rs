@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Does: read folders ([`folder`]), check them against the known events ([`check`]), apply events by named parameters,
-//! park what cannot be applied, rebuild beside the live model, answer named queries. Does not: know a room, speak gRPC, decide
-//! who may ask.
+//! park what cannot be applied, rebuild beside the live model, answer named queries. Does not: know a room. Only [`reads`] and
+//! [`rpc`] speak gRPC; they are its edge.
 
 mod bind;
 mod check;
@@ -20,10 +20,13 @@ mod parked;
 mod plan;
 mod query;
 mod readers;
+mod reads;
 mod rebuild;
+mod rpc;
 mod sql;
 mod sqlite;
 mod store;
+mod structs;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -37,8 +40,11 @@ pub use filter::FilterError;
 pub use folder::{FolderError, Model, built_in, in_force, load};
 pub use parked::ParkedEvent;
 pub use query::{Ask, PageError, QueryError, Rows};
+pub use reads::{Reads, Row, projection_status, status, timestamp};
 pub use rebuild::Operation;
+pub use rpc::ReadModels;
 pub use store::Retried;
+pub use structs::{from_struct, to_struct};
 
 use crate::kernel::Moment;
 use crate::log::EventLog;

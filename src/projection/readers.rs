@@ -23,8 +23,8 @@ const CACHE_KIB: i64 = 256;
 const STEPS_PER_LOOK: i32 = 10_000;
 /// Looks that a query may take: 20,000 x 10,000 steps, a few seconds of one core.
 const MAX_LOOKS: u32 = 20_000;
-/// Bytes of text after which a page ends early: below the 4 MiB that gRPC clients take by default.
-const PAGE_BYTES: usize = 3 * 1024 * 1024;
+/// Bytes of text after which a page ends early: with one last event of 1 MiB still below the 4 MiB that gRPC clients take by default.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Rows of a page, and the values of the order's columns in the last one where more follow.
 #[derive(Debug, Default)]
