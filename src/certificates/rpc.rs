@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::state::Certification;
 use crate::command_requests;
 use crate::grpc::{Desk, overloaded, with_reason};
+use crate::projection::Reads;
 use crate::proto::annals::certificates::v1::certificates_service_server::CertificatesService;
 use crate::proto::annals::certificates::v1::{
     CertificateStatus, DelegateIssuingRequest, IssueCertificateRequest, ReissueCertificateRequest,
@@ -41,6 +42,24 @@ pub trait CertificateRegister: Send + Sync + 'static {
     /// # Errors
     /// Where the read model cannot answer.
     async fn by_code(&self, key: &str) -> Result<Option<Found>, Status>;
+}
+
+#[async_trait]
+impl CertificateRegister for Reads {
+    async fn by_code(&self, key: &str) -> Result<Option<Found>, Status> {
+        let rows = self
+            .all("certificate_register", "by_code", &[("code", key.into())])
+            .await?;
+        Ok(rows.first().map(|row| Found {
+            status: row.text("status"),
+            holder_name: row.text("holder_name"),
+            internship_title: row.text("internship_title"),
+            employer_name: row.text("employer_name"),
+            start_date: row.text("start_date"),
+            end_date: row.text("end_date"),
+            issuer_name: row.text("issuer_name"),
+        }))
+    }
 }
 
 /// What the register knows of a certificate.
