@@ -1,6 +1,15 @@
 //! The embedded log beside the disk: durable appends at several numbers of callers against a plain file with one
 //! `fdatasync` a group, and sequential replay. `cargo bench --bench log [-- SECONDS]`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a benchmark that cannot go on says so by panicking"
+)]
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -27,7 +36,7 @@ const CALLERS: [usize; 4] = [1, 32, 256, 1024];
 type Written = oneshot::Sender<()>;
 
 fn main() {
-    let seconds = std::env::args().filter_map(|arg| arg.parse().ok()).next();
+    let seconds = std::env::args().find_map(|arg| arg.parse().ok());
     let each = Duration::from_secs(seconds.unwrap_or(3));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -114,9 +123,9 @@ async fn raw_appends(path: &Path, callers: usize, each: Duration) -> Measured {
         let (mut group, mut bytes) = (Vec::new(), Vec::new());
         while requests.blocking_recv_many(&mut group, 1024) > 0 {
             bytes.clear();
-            group
-                .iter()
-                .for_each(|(record, _)| bytes.extend_from_slice(record));
+            for (record, _) in &group {
+                bytes.extend_from_slice(record);
+            }
             file.write_all(&bytes).unwrap();
             file.sync_data().unwrap();
             group

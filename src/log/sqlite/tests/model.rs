@@ -147,10 +147,9 @@ async fn expected(log: &dyn EventLog, stream: &StreamName, guess: Guess) -> Expe
     let last = slice.ok().and_then(|slice| slice.last_revision);
     match (guess, last) {
         (Guess::Any, _) => Expected::Any,
-        (Guess::NoStream, _) => Expected::NoStream,
+        (Guess::NoStream, _) | (Guess::Behind(_), None) => Expected::NoStream,
         (Guess::Exists, _) => Expected::StreamExists,
         (Guess::Behind(by), Some(last)) => Expected::Exact(last.saturating_sub(by)),
-        (Guess::Behind(_), None) => Expected::NoStream,
         (Guess::Ahead, last) => Expected::Exact(last.map_or(0, |last| last + 1)),
     }
 }
