@@ -49,7 +49,10 @@ pub fn aggregate_view<A: Stored + Serialize>() -> impl StateViewer {
 
 /// How streams become states, by the category of their names.
 #[derive(Default)]
-pub struct Viewers(HashMap<&'static str, (Arc<dyn EventLog>, Box<dyn StateViewer>)>);
+pub struct Viewers(HashMap<&'static str, Kept>);
+
+/// Where the streams of one category lie, and how they become states.
+type Kept = (Arc<dyn EventLog>, Box<dyn StateViewer>);
 
 /// Up to where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

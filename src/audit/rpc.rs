@@ -139,15 +139,11 @@ impl AuditService for Audit {
             .as_of(&stream, as_of)
             .await
             .map_err(|error| refused(&error))?;
-        let state = match past.state {
-            Value::Object(state) => to_struct(state),
-            other => to_struct(Map::from_iter([("state".to_owned(), other)])),
-        };
         Ok(Response::new(GetStateAsOfResponse {
             stream: stream.to_string(),
             revision: past.revision,
             recorded_at: Some(timestamp(past.recorded_at)),
-            state: Some(state),
+            state: object(past.state),
         }))
     }
 }
@@ -214,9 +210,14 @@ fn event(row: Map<String, Value>) -> Event {
         occurred_at: instant("occurred_at"),
         recorded_at: instant("recorded_at"),
         imported: row.flag("imported"),
-        data: match row.json("data") {
-            Value::Object(data) => Some(to_struct(data)),
-            _ => None,
-        },
+        data: object(row.json("data")),
     }
+}
+
+/// States and events are objects; anything else is not shown.
+fn object(value: Value) -> Option<prost_types::Struct> {
+    if let Value::Object(map) = value {
+        return Some(to_struct(map));
+    }
+    None
 }

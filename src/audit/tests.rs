@@ -43,6 +43,7 @@ fn noon() -> Moment {
     Moment::parse("2026-03-01T12:00:00Z").unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a view")]
 /// A view that shows how many events it was given and the last one's day.
 fn days(events: &[RecordedEvent]) -> Result<Value, crate::kernel::WireError> {
     let last: Value = serde_json::from_slice(&events.last().unwrap().data).unwrap();

@@ -20,6 +20,8 @@ use crate::proto::annals::readmodels::v1::{
     ListReadModelsRequest, QueryReadModelRequest,
 };
 
+type Spoil = fn(&mut QueryReadModelRequest);
+
 const STUDENT: Uuid = Uuid::from_u128(0x57);
 const EMPLOYER: Uuid = Uuid::from_u128(0xe);
 
@@ -210,7 +212,7 @@ async fn a_generic_query_answers_rows_or_says_what_is_wrong() {
             .map(tonic::Response::into_inner)
     };
     assert_eq!(ask(good.clone()).await.unwrap().rows.len(), 1);
-    let wrong: [(&str, fn(&mut QueryReadModelRequest)); 6] = [
+    let wrong: [(&str, Spoil); 6] = [
         ("parameters.student_id", |m| m.parameters = None),
         ("query", |m| m.query = "by_studnt".into()),
         ("filter", |m| m.filter = "state".into()),
