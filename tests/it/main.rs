@@ -15,6 +15,9 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod acceptance;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod door;
 mod oulad;
 #[path = "../support/mod.rs"]

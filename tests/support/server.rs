@@ -50,13 +50,24 @@ impl Server {
         Self::start_with(data, &[])
     }
 
+    /// Starts with more environment, such as fail points. A fail point that panics ends the whole process.
+    pub fn start_env(data: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::launch(data, &[], environment)
+    }
+
     /// Starts with more arguments, such as `--set limits.page_size_max=10`.
     pub fn start_with(data: &Path, arguments: &[&str]) -> Self {
+        Self::launch(data, arguments, &[])
+    }
+
+    fn launch(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(Self::binary())
             .args(["serve", "--data"])
             .arg(data)
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
+            .env("FAILPOINTS_ABORT", "1")
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(if std::env::var_os("ANNALS_TEST_LOG").is_some() {
                 Stdio::inherit()
@@ -113,6 +124,18 @@ impl Server {
         assert!(status.success(), "{status}");
     }
 
+    /// Whether the process is gone.
+    pub fn has_ended(&mut self) -> bool {
+        // A process that dies closes its sockets a moment before it can be waited for.
+        (0..100).any(|_| {
+            let ended = self.child.try_wait().expect("it is ours").is_some();
+            if !ended {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            ended
+        })
+    }
+
     /// A token of this server's own key.
     pub fn token(&self, role: &str, subject: Uuid) -> String {
         let minted = Command::new(Self::binary())
@@ -130,6 +153,14 @@ impl Server {
             .expect("a token is text")
             .trim()
             .to_owned()
+    }
+
+    /// A new connection with `token`; none where the server is gone.
+    pub async fn try_caller(&self, token: &str) -> Option<Authenticated> {
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", self.address)).expect("an address");
+        let channel = endpoint.tcp_nodelay(true).connect().await.ok()?;
+        Some(with_token(channel, token))
     }
 
     /// A new connection.
