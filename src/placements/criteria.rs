@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Known;
-use crate::kernel::Date;
+use super::{Known, MandatoryTasks};
+use crate::kernel::{Date, Figures, Kpi, Terms};
 
 /// One condition of completion. The JSON names are stored in events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,43 +31,71 @@ impl Criterion {
     }
 }
 
-/// Every criterion as of a day, in a fixed order. Figures that only the evaluation settles are 0 before it, and do
-/// not hold even where 0 is asked for.
+/// All that the criteria are judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// What the placement is held to.
+    pub terms: &'a Terms,
+    /// The day on which it is judged.
+    pub as_of: Date,
+    /// The mandatory tasks so far.
+    pub tasks: MandatoryTasks,
+    /// Whether the evaluation is recorded.
+    pub evaluated: bool,
+    /// The figures: final ones, or (for readiness) as they are so far. Without any, what is judged by them is 0 and does
+    /// not hold, even where 0 is asked for.
+    pub figures: Option<Figures>,
+}
+
+/// The criteria as the placement itself knows them: by final figures only.
+pub(super) fn criteria_of(known: &Known, as_of: Date) -> Vec<Criterion> {
+    criteria(&Progress {
+        terms: &known.start.terms,
+        as_of,
+        tasks: known.tasks,
+        evaluated: known.evaluated.is_some(),
+        figures: known.evaluated.map(|evaluated| evaluated.figures),
+    })
+}
+
+/// Every criterion, in a fixed order.
 #[must_use]
-pub fn criteria(known: &Known, as_of: Date) -> Vec<Criterion> {
-    let terms = &known.start.terms;
-    let evaluated = known.evaluated.as_ref();
-    let settled = |criterion: Criterion| Criterion {
-        holds: criterion.holds && evaluated.is_some(),
+pub fn criteria(progress: &Progress<'_>) -> Vec<Criterion> {
+    let terms = progress.terms;
+    let figure = |kpi| progress.figures.map_or(0.0, |figures| figures.of(kpi));
+    let known = |criterion: Criterion| Criterion {
+        holds: criterion.holds && progress.figures.is_some(),
         ..criterion
     };
-    let attendance = evaluated.map_or(0.0, |evaluated| evaluated.figures.attendance_rate);
     let mut all = vec![
         Criterion::at_least(
             "MINIMUM_DAYS",
-            days_between(terms.start_date, as_of),
+            days_between(terms.start_date, progress.as_of),
             f64::from(terms.minimum_days),
         ),
-        settled(Criterion::at_least(
+        known(Criterion::at_least(
             "ATTENDANCE_RATE",
-            attendance,
+            figure(Kpi::AttendanceRate),
             terms.required_attendance_rate,
         )),
         Criterion::at_least(
             "MANDATORY_TASKS",
-            task_share(known),
+            task_share(progress.tasks),
             terms.required_task_share,
         ),
         Criterion::at_least(
             "EVALUATION_RECORDED",
-            f64::from(u8::from(evaluated.is_some())),
+            f64::from(u8::from(progress.evaluated)),
             1.0,
         ),
     ];
     for target in terms.kpis.iter().filter(|target| target.mandatory) {
-        let figure = evaluated.map_or(0.0, |evaluated| evaluated.figures.of(target.kpi));
         let name = format!("KPI_{}", target.kpi.as_str());
-        all.push(settled(Criterion::at_least(name, figure, target.target)));
+        all.push(known(Criterion::at_least(
+            name,
+            figure(target.kpi),
+            target.target,
+        )));
     }
     all
 }
@@ -80,9 +108,9 @@ fn days_between(start: Date, as_of: Date) -> f64 {
 }
 
 /// The share of mandatory tasks that were submitted; 1 where there is none.
-fn task_share(known: &Known) -> f64 {
-    if known.tasks.assigned == 0 {
+fn task_share(tasks: MandatoryTasks) -> f64 {
+    if tasks.assigned == 0 {
         return 1.0;
     }
-    f64::from(known.tasks.submitted) / f64::from(known.tasks.assigned)
+    f64::from(tasks.submitted) / f64::from(tasks.assigned)
 }

@@ -6,8 +6,9 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::criteria::criteria_of;
 use super::events::Completion;
-use super::{Event, Known, MandatoryTasks, Placement, Refusal, Status, criteria};
+use super::{Event, Known, MandatoryTasks, Placement, Refusal, Status};
 use crate::kernel::{Aggregate, Context, Date, Figures, Owners, PlacementIds, Ratings, Terms};
 
 /// All that a placement starts with.
@@ -213,7 +214,7 @@ impl Placement {
         events.push(
             completion(&known, today).unwrap_or_else(|| Event::CompletionAssessed {
                 ids: known.start.ids,
-                criteria: criteria(&known, today),
+                criteria: criteria_of(&known, today),
             }),
         );
         events
@@ -223,7 +224,7 @@ impl Placement {
 /// The completion, if every criterion holds.
 fn completion(known: &Known, today: Date) -> Option<Event> {
     let evaluated = known.evaluated?;
-    if !criteria(known, today)
+    if !criteria_of(known, today)
         .iter()
         .all(|criterion| criterion.holds)
     {

@@ -13,13 +13,15 @@ mod criteria;
 mod decide;
 mod events;
 mod refusal;
+mod rpc;
 mod state;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use criteria::{Criterion, criteria};
+pub use criteria::{Criterion, Progress, criteria};
 pub use decide::{Command, Start};
 pub use events::{Completion, Event, MandatoryTasks};
 pub use refusal::Refusal;
+pub use rpc::Placements;
 pub use state::{Evaluated, Known, Placement, Status};

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Command, Completion, Event, MandatoryTasks, Placement, Start, Status, criteria};
+use super::criteria::criteria_of;
+use super::{Command, Completion, Event, MandatoryTasks, Placement, Start, Status};
 use crate::kernel::given::{because, context, given};
 use crate::kernel::{
     Aggregate as _, Context, Date, Figures, Kpi, KpiTarget, PlacementIds, Ratings, Role, Terms,
@@ -252,7 +253,7 @@ fn each_criterion_alone_keeps_a_placement_from_completion() {
 #[test]
 fn a_kpi_that_is_not_mandatory_is_no_criterion() {
     let placement = given::<Placement>(started()).state().known.unwrap();
-    let names: Vec<_> = criteria(&placement, date("2024-03-01"))
+    let names: Vec<_> = criteria_of(&placement, date("2024-03-01"))
         .into_iter()
         .map(|c| (c.name.into_owned(), c.holds))
         .collect();
@@ -389,7 +390,7 @@ proptest! {
                 if let Event::PlacementCompleted(completion) = event {
                     let known = placement.known.clone().unwrap();
                     prop_assert!(known.status == Status::Active);
-                    prop_assert!(criteria(&known, completion.end_date).iter().all(|c| c.holds));
+                    prop_assert!(criteria_of(&known, completion.end_date).iter().all(|c| c.holds));
                 }
                 placement.evolve(event);
             }

@@ -106,9 +106,10 @@ impl Acceptance {
             application_id: accepted.ids.application_id,
             placement_id: accepted.placement_id,
         };
-        let order = accepted
-            .cause
-            .order("claim", accepted.ids.student_id, claim, None, accepted.now);
+        let order =
+            accepted
+                .cause
+                .order("claim", accepted.ids.student_id, claim, None, accepted.now);
         let outcome = ask(self.rooms.candidacies(), order).await?;
         Ok(outcome.err().map(|refusal| refusal.to_string()))
     }

@@ -88,10 +88,7 @@ impl FinalKpis {
                     &rooms.registers,
                     cause.order("report", id, attendance, None, now)
                 ),
-                send(
-                    &rooms.worklists,
-                    cause.order("report", id, work, None, now)
-                ),
+                send(&rooms.worklists, cause.order("report", id, work, None, now)),
             )?;
         } else if let evaluations::Event::KpisFinalised {
             ids,

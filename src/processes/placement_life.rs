@@ -147,11 +147,7 @@ impl PlacementLife {
         cause: &Cause,
         step: &str,
         id: Uuid,
-        commands: (
-            attendance::Command,
-            tasks::Command,
-            evaluations::Command,
-        ),
+        commands: (attendance::Command, tasks::Command, evaluations::Command),
         now: Moment,
     ) -> Result<(), ProcessError> {
         let rooms = &self.rooms;
@@ -204,17 +200,19 @@ impl PlacementLife {
         now: Moment,
     ) -> Result<(), ProcessError> {
         let id = completion.ids.placement_id;
-        let command = certificates::Command::EstablishEligibility(certificates::Eligibility {
+        let command = certificates::Command::EstablishEligibility {
             ids: completion.ids,
             employer_id: completion.employer_id,
-            title: completion.title,
-            employer_name: completion.employer_name,
-            start_date: completion.start_date,
-            end_date: completion.end_date,
+            attested: certificates::Attested {
+                title: completion.title,
+                employer_name: completion.employer_name,
+                start_date: completion.start_date,
+                end_date: completion.end_date,
+                student_name: completion.student_name,
+            },
             figures: completion.figures,
             ratings: completion.ratings,
-            student_name: completion.student_name,
-        });
+        };
         let order = cause.order("establish", id, command, None, now);
         send(&self.rooms.certifications, order).await
     }
