@@ -11,7 +11,8 @@ use super::state::Place;
 /// The lines that are read and not yet done.
 ///
 /// A key is in `queues` from its first line read until its last one done; it is in `ready` while it has a line to send
-/// and none under way. So two lines of one key are never under way at once.
+/// and none under way. So two lines of one key are never under way at once. Of the keys in `ready` the one whose line
+/// stands first in the file goes first: the file's order is kept as far as it can be, and the safe point moves on.
 pub(super) struct Window {
     inner: Mutex<Inner>,
     /// Room for lines, in KiB. Closed: no more is taken in.
@@ -22,7 +23,8 @@ pub(super) struct Window {
 
 struct Inner {
     queues: HashMap<Arc<str>, VecDeque<Line>>,
-    ready: VecDeque<Arc<str>>,
+    /// Keys by the number of their next line.
+    ready: BTreeMap<u64, Arc<str>>,
     /// Where the lines that are not done begin, by number.
     unfinished: BTreeMap<u64, Place>,
     read_to: Place,
@@ -38,7 +40,7 @@ impl Window {
         Self {
             inner: Mutex::new(Inner {
                 queues: HashMap::new(),
-                ready: VecDeque::new(),
+                ready: BTreeMap::new(),
                 unfinished: BTreeMap::new(),
                 read_to: start,
                 ended: false,
@@ -61,11 +63,11 @@ impl Window {
             queue.push_back(line);
             return true;
         }
-        let key = Arc::clone(&line.key);
+        let (key, number) = (Arc::clone(&line.key), line.at.line);
         inner
             .queues
             .insert(Arc::clone(&key), VecDeque::from([line]));
-        inner.ready.push_back(key);
+        inner.ready.insert(number, key);
         self.ready.add_permits(1);
         true
     }
@@ -89,7 +91,7 @@ impl Window {
     pub(super) async fn next(&self) -> Option<Line> {
         self.ready.acquire().await.ok()?.forget();
         let mut inner = self.lock();
-        let key = inner.ready.pop_front()?;
+        let (_, key) = inner.ready.pop_first()?;
         inner.queues.get_mut(&key)?.pop_front()
     }
 
@@ -97,12 +99,9 @@ impl Window {
     pub(super) fn done(&self, line: &Line) {
         let mut inner = self.lock();
         inner.unfinished.remove(&line.at.line);
-        let more = inner
-            .queues
-            .get(&line.key)
-            .is_some_and(|queue| !queue.is_empty());
-        if more {
-            inner.ready.push_back(Arc::clone(&line.key));
+        let following = inner.queues.get(&line.key).and_then(VecDeque::front);
+        if let Some(number) = following.map(|following| following.at.line) {
+            inner.ready.insert(number, Arc::clone(&line.key));
             self.ready.add_permits(1);
         } else {
             inner.queues.remove(&line.key);
@@ -132,4 +131,51 @@ impl Window {
 fn cost(line: &Line) -> u32 {
     let kib = 1 + line.body.len() / 1024;
     u32::try_from(kib).map_or(Window::ROOM_KIB, |kib| kib.min(Window::ROOM_KIB))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::Catalog;
+    use super::*;
+
+    fn line(number: u64, key: &str) -> Line {
+        let place = |line| Place {
+            line,
+            offset: line * 10,
+        };
+        let catalog = Catalog::load().unwrap();
+        Line {
+            at: place(number),
+            next: place(number + 1),
+            key: key.into(),
+            method: Arc::clone(catalog.find("attendance", "ClockIn").unwrap()),
+            body: bytes::Bytes::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_earliest_line_whose_key_is_free_goes_first() {
+        let window = Window::new(Place::START);
+        for (number, key) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+            assert!(window.push(line(number, key)).await);
+        }
+        window.end();
+        let (first, second) = (window.next().await.unwrap(), window.next().await.unwrap());
+        assert_eq!((first.at.line, second.at.line), (1, 2));
+        assert_eq!(window.safe_place(), first.at);
+        window.done(&first);
+        assert_eq!(window.safe_place(), second.at);
+        let third = window.next().await.unwrap();
+        assert_eq!(
+            third.at.line, 3,
+            "line 4 was ready before it, and stands behind it"
+        );
+        window.done(&second);
+        window.done(&third);
+        let fourth = window.next().await.unwrap();
+        assert_eq!(window.safe_place(), fourth.at);
+        window.done(&fourth);
+        assert_eq!(window.safe_place(), fourth.next);
+        assert!(window.next().await.is_none());
+    }
 }
