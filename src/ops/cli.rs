@@ -62,6 +62,8 @@ enum Verb {
     Call(verbs::call::CallArgs),
     /// Work with one log by itself
     Log(verbs::log_serve::LogArgs),
+    /// List, check and rebuild the read models
+    Projections(verbs::projections::ProjectionsArgs),
     /// Show what is set, with units, limits and where it came from
     Config(verbs::config::ConfigArgs),
     /// Mint tokens with the key that Annals made for itself
@@ -110,6 +112,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Serve => serve(&Config::load(&layers)?),
         Verb::Import(args) => Ok(runtime()?.block_on(import::run(&args))?),
         Verb::Call(args) => runtime()?.block_on(verbs::call::run(&args)),
+        Verb::Projections(args) => {
+            let config = Config::load(&layers)?;
+            runtime()?.block_on(verbs::projections::run(&args, &config))
+        }
         Verb::Config(args) => verbs::config::run(&args, &layers),
         Verb::Token(args) => verbs::token::run(&args, &Config::load(&layers)?),
         Verb::Version => verbs::version::run(),

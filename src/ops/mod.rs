@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod import;
 pub mod keys;
+pub mod operations;
 pub mod serve;
 pub mod telemetry;
 pub mod verbs;

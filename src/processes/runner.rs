@@ -91,6 +91,11 @@ impl Processes {
         })
     }
 
+    /// The processes' names; one that has several sources comes several times.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.lanes.iter().map(|lane| lane.process.name())
+    }
+
     /// How far everything is.
     pub async fn status(&self) -> Result<Vec<ProcessStatus>, ReadError> {
         let mut status = Vec::with_capacity(self.lanes.len());

@@ -176,6 +176,29 @@ impl ProcessStore {
         Ok(rows)
     }
 
+    /// At most `limit` parked events of `process`, by service and position, from after the given one on.
+    pub fn parked_after(
+        &self,
+        process: &str,
+        after: Option<(&str, Position)>,
+        limit: usize,
+    ) -> Result<Vec<ParkedEvent>, StoreError> {
+        let connection = self.lock();
+        let mut select = connection.prepare_cached(
+            "SELECT process, service, position, stream, event_type, cause, parked_at FROM parked
+             WHERE process = ?1 AND (service, position) > (?2, ?3) ORDER BY service, position LIMIT ?4",
+        )?;
+        let (service, position) = after.unwrap_or(("", Position::START));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select
+            .query_map(
+                params![process, service, number(position), limit],
+                parked_row,
+            )?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
     /// How many events of `process` are parked.
     pub fn parked_count(&self, process: &str) -> Result<u64, StoreError> {
         let count: i64 = self

@@ -42,6 +42,12 @@ pub enum CallError {
     Status(Box<Status>),
 }
 
+impl From<Status> for CallError {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
 /// Every method there is.
 pub struct Methods(DescriptorPool);
 

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
+use super::catalogue::catalogue;
 use super::logs::{self, Logs};
 use super::rooms::Rooms;
 use crate::grpc::Follow;
 use crate::log::sqlite::OpenError;
 use crate::ops::clock;
 use crate::ops::config::Config;
+use crate::ops::operations::Operations;
 use crate::processes::{Process, ProcessStore, Processes, StoreError};
+use crate::projection::{self, Finding, FolderError, Model, ProjectionError, Projections};
+use crate::proto::annals::operations::v1::operations_service_server::OperationsServiceServer;
 
 /// Every service that has a log of its own.
 pub const SERVICES: [&str; 7] = [
@@ -32,6 +36,15 @@ pub enum AssemblyError {
     /// A log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenError),
+    /// A folder of SQL cannot be read.
+    #[error("read models: {0}")]
+    Models(#[from] FolderError),
+    /// Folders of SQL do not fit the events.
+    #[error("read models: {} (`annals projections check` tells the same without starting)", listed(.0))]
+    Findings(Vec<Finding>),
+    /// The read models cannot be opened.
+    #[error("read models: {0}")]
+    Projections(#[from] ProjectionError),
     /// The positions of the processes cannot be opened.
     #[error("processes: {0}")]
     Processes(#[from] StoreError),
@@ -42,13 +55,15 @@ pub struct Assembly {
     logs: Logs,
     rooms: Rooms,
     processes: Arc<Processes>,
+    projections: Projections,
     follow: Follow,
     message_bytes: usize,
 }
 
 impl Assembly {
     /// Opens the logs, builds the rooms on them, starts what follows the logs.
-    pub fn open(config: &Config) -> Result<Self, AssemblyError> {
+    pub async fn open(config: &Config) -> Result<Self, AssemblyError> {
+        let models = models(config)?;
         let logs = logs::open(config)?;
         let rooms = Rooms::open(&logs, config.commands.identity_map)?;
         let store = Arc::new(ProcessStore::open(&config.data)?);
@@ -59,9 +74,15 @@ impl Assembly {
             .flat_map(|source| source.event_types.iter().copied())
             .collect();
         let processes = Processes::start(definitions, &logs, store, clock::now)?;
+        let settings = projection::Settings {
+            dir: config.data.join("projections"),
+            clock: clock::now,
+        };
+        let projections = Projections::start(models, &logs, settings).await?;
         Ok(Self {
             rooms,
             processes: Arc::new(processes),
+            projections,
             follow: Arc::new(follow),
             message_bytes: config.limits.message_bytes,
             logs,
@@ -78,14 +99,43 @@ impl Assembly {
         let mut routes = Routes::builder();
         self.rooms
             .serve(&mut routes, &self.follow, self.message_bytes);
+        let operations = Operations::new(
+            self.logs.clone(),
+            Arc::clone(&self.processes),
+            self.projections.clone(),
+        );
+        routes.add_service(
+            OperationsServiceServer::new(operations).max_decoding_message_size(self.message_bytes),
+        );
         routes.routes()
     }
 
     /// Lets go of everything, the logs last.
     pub(super) async fn close(&self) {
         self.processes.stop().await;
+        self.projections.close().await;
         logs::close(&self.logs).await;
     }
+}
+
+/// The read models in force, every one of them free of findings.
+fn models(config: &Config) -> Result<Vec<Model>, AssemblyError> {
+    let models = projection::in_force(config.projections.as_deref())?;
+    let known = catalogue();
+    let findings: Vec<Finding> = models
+        .values()
+        .flat_map(|model| projection::check(model, &known))
+        .collect();
+    if findings.is_empty() {
+        Ok(models.into_values().collect())
+    } else {
+        Err(AssemblyError::Findings(findings))
+    }
+}
+
+fn listed(findings: &[Finding]) -> String {
+    let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    all.join("; ")
 }
 
 fn processes() -> Vec<Arc<dyn Process>> {

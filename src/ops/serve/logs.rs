@@ -9,7 +9,7 @@ use crate::log::sqlite::{OpenError, Options, SqliteLog};
 use crate::ops::config::Config;
 
 /// The logs by service.
-pub(super) type Logs = HashMap<&'static str, Arc<dyn EventLog>>;
+pub type Logs = HashMap<&'static str, Arc<dyn EventLog>>;
 
 /// Opens every log, making those that are not there yet.
 pub(super) fn open(config: &Config) -> Result<Logs, OpenError> {

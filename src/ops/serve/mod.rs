@@ -10,6 +10,7 @@
 //! is asked of a part that is gone. Does not: decide anything; each part knows its own rules.
 
 mod assembly;
+mod catalogue;
 mod door;
 mod health;
 mod logs;
@@ -17,6 +18,8 @@ mod rooms;
 mod server;
 
 pub use assembly::{Assembly, AssemblyError, SERVICES};
+pub use catalogue::catalogue;
 pub use door::DoorError;
+pub use logs::Logs;
 pub use rooms::Rooms;
 pub use server::{ServeError, Server};

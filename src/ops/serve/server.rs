@@ -81,7 +81,7 @@ impl Server {
         let listen = |cause| ServeError::Listen { address, cause };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let assembly = Assembly::open(config)?;
+        let assembly = Assembly::open(config).await?;
         let (reporter, health) = tonic_health::server::health_reporter();
         let routes = assembly.routes().add_service(health);
         let routes = reflect(routes)?.prepare();

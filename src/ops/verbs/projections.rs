@@ -1,0 +1,176 @@
+//! `annals projections list|check|rebuild`
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+use super::print;
+use crate::kernel::{Actor, Role, derived_id};
+use crate::ops::cli::Failure;
+use crate::ops::client::{CallError, Target};
+use crate::ops::clock;
+use crate::ops::config::Config;
+use crate::ops::keys::OwnKey;
+use crate::ops::serve::catalogue;
+use crate::projection::{check, in_force};
+use crate::proto::annals::operations::v1::operations_service_client::OperationsServiceClient;
+use crate::proto::annals::operations::v1::{
+    GetOperationRequest, ListProjectionsRequest, Operation, Projection, RebuildProjectionRequest,
+};
+
+/// How often a rebuild is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long the token of one call of this verb lives; a rebuild of twenty million events fits.
+const TOKEN_LIFE: Duration = Duration::from_hours(6);
+
+/// Arguments of `annals projections`.
+#[derive(Debug, Args)]
+pub struct ProjectionsArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show the read models of a running server, and how far each is
+    List(Target),
+    /// Check the folders of SQL against the known events, without a server
+    Check,
+    /// Build a read model anew beside the live one, and swap it in
+    Rebuild {
+        /// Which read model
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Does it.
+pub async fn run(args: &ProjectionsArgs, config: &Config) -> Result<(), Failure> {
+    match &args.what {
+        What::Check => check_all(config),
+        What::List(target) => list(&Operator::connect(target, config).await?).await,
+        What::Rebuild { name, target } => {
+            rebuild(name, &Operator::connect(target, config).await?).await
+        }
+    }
+}
+
+fn check_all(config: &Config) -> Result<(), Failure> {
+    let models = in_force(config.projections.as_deref())?;
+    let known = catalogue();
+    let mut findings = 0;
+    for (name, model) in &models {
+        let found = check(model, &known);
+        if found.is_empty() {
+            print(&format!("{name}: ok\n"))?;
+        }
+        for finding in &found {
+            print(&format!("{finding}\n"))?;
+        }
+        findings += found.len();
+    }
+    match findings {
+        0 => Ok(()),
+        1 => Err(Failure("1 finding: correct the file it names".to_owned())),
+        many => Err(Failure(format!(
+            "{many} findings: correct the files they name"
+        ))),
+    }
+}
+
+async fn list(operator: &Operator) -> Result<(), Failure> {
+    let request = operator.request(ListProjectionsRequest {});
+    let reply = operator.client().list_projections(request).await;
+    for projection in reply.map_err(CallError::from)?.into_inner().projections {
+        print(&described(&projection))?;
+    }
+    Ok(())
+}
+
+fn described(projection: &Projection) -> String {
+    let mut line = format!("{:<24} {:<10}", projection.name, projection.state);
+    for source in &projection.sources {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            line,
+            " {}={}/{}",
+            source.service, source.position, source.head
+        );
+    }
+    let _ = writeln!(
+        line,
+        " parked={} skipped={}",
+        projection.parked, projection.skipped
+    );
+    line
+}
+
+async fn rebuild(name: &str, operator: &Operator) -> Result<(), Failure> {
+    let request = operator.request(RebuildProjectionRequest {
+        name: name.to_owned(),
+        request_id: Uuid::now_v7().to_string(),
+    });
+    let reply = operator.client().rebuild_projection(request).await;
+    let mut operation: Operation = reply.map_err(CallError::from)?.into_inner();
+    while !operation.done {
+        tokio::time::sleep(ASK_EVERY).await;
+        let request = operator.request(GetOperationRequest {
+            name: operation.name.clone(),
+        });
+        let reply = operator.client().get_operation(request).await;
+        operation = reply.map_err(CallError::from)?.into_inner();
+    }
+    if operation.error.is_empty() {
+        return Ok(print(&format!("{name} rebuilt and live\n"))?);
+    }
+    Err(Failure(format!(
+        "{name} was not rebuilt: {}",
+        operation.error
+    )))
+}
+
+/// A connection on which an operator calls: with the token given, else, where the server's own key lies in the data
+/// directory at hand, with one minted for the purpose.
+struct Operator {
+    channel: Channel,
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl Operator {
+    async fn connect(target: &Target, config: &Config) -> Result<Self, Failure> {
+        let mut target = target.clone();
+        if target.token.is_none() && config.auth.jwks.is_none() {
+            let actor = Actor {
+                id: derived_id(&[b"operator"]),
+                role: Role::Admin,
+            };
+            let key = OwnKey::open(&config.data)?;
+            target.token = Some(key.mint(actor, clock::now(), TOKEN_LIFE, &config.auth)?);
+        }
+        Ok(Self {
+            channel: target.connect().await?,
+            authorization: target.authorization()?,
+        })
+    }
+
+    fn client(&self) -> OperationsServiceClient<Channel> {
+        OperationsServiceClient::new(self.channel.clone())
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.authorization {
+            request
+                .metadata_mut()
+                .insert("authorization", authorization.clone());
+        }
+        request
+    }
+}
