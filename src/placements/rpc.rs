@@ -88,7 +88,11 @@ impl PlacementsService for Placements {
         let of = [("placement_id", Value::from(placement.to_string()))];
         let rows = self.reads.all(MODEL, "by_placement", &of).await?;
         let row = rows.into_iter().next();
-        authorise_own(ACTION, caller, &row.as_ref().map(owners).unwrap_or_default())?;
+        authorise_own(
+            ACTION,
+            caller,
+            &row.as_ref().map(owners).unwrap_or_default(),
+        )?;
         let row = row.ok_or_else(unknown)?;
         readiness(placement, &row, (self.clock)().date())
             .map(Response::new)
@@ -114,11 +118,7 @@ fn unknown() -> Status {
 }
 
 /// As of today, or of the placement's last day; none where the row has no terms.
-fn readiness(
-    placement: Uuid,
-    row: &Row,
-    today: Date,
-) -> Option<GetCompletionReadinessResponse> {
+fn readiness(placement: Uuid, row: &Row, today: Date) -> Option<GetCompletionReadinessResponse> {
     let terms: Terms = serde_json::from_value(row.json("terms")).ok()?;
     let state = row.text("state");
     let criteria: Vec<Criterion> = criteria(&Progress {

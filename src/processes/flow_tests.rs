@@ -311,8 +311,12 @@ async fn a_student_goes_from_application_to_eligibility() {
     assert!(server.certification(50).await.is_some());
     let candidacy = server.candidacy().await;
     assert_eq!(candidacy.held, None);
-    let evaluation: Option<Evaluation> =
-        server.rooms.evaluations.state(Uuid::from_u128(50)).await.unwrap();
+    let evaluation: Option<Evaluation> = server
+        .rooms
+        .evaluations
+        .state(Uuid::from_u128(50))
+        .await
+        .unwrap();
     let evaluation = serde_json::to_value(evaluation).unwrap();
     assert_eq!(evaluation["phase"], "CLOSED", "{evaluation}");
     server.processes.stop().await;

@@ -2,11 +2,8 @@
 
 pub mod call;
 pub mod config;
-<<<<<<< HEAD
 pub mod log_serve;
-=======
 pub mod projections;
->>>>>>> e3b5a6c (Operations: projections, processes, parked events, health; annals projections)
 pub mod serve;
 pub mod token;
 pub mod version;
