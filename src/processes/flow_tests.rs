@@ -36,24 +36,24 @@ const SERVICES: [&str; 6] = [
 /// When everything of a placement happens that is not told otherwise: the 31st day.
 const NOW: &str = "2024-03-31T12:00:00Z";
 
-fn clock() -> Moment {
+pub(super) fn clock() -> Moment {
     Moment::parse(NOW).unwrap()
 }
 
 /// The logs outlive a server; everything else is made anew by a restart.
-struct World {
-    logs: HashMap<&'static str, Arc<dyn EventLog>>,
+pub(super) struct World {
+    pub(super) logs: HashMap<&'static str, Arc<dyn EventLog>>,
     dir: tempfile::TempDir,
 }
 
-struct Server {
-    rooms: Arc<Rooms>,
-    processes: Processes,
-    store: Arc<ProcessStore>,
+pub(super) struct Server {
+    pub(super) rooms: Arc<Rooms>,
+    pub(super) processes: Processes,
+    pub(super) store: Arc<ProcessStore>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let log = || Arc::new(MemoryLog::new()) as Arc<dyn EventLog>;
         Self {
             logs: SERVICES.iter().map(|name| (*name, log())).collect(),
@@ -65,7 +65,7 @@ impl World {
         Arc::new(Handler::new(Arc::clone(&self.logs[service]), 1_000))
     }
 
-    fn rooms(&self) -> Arc<Rooms> {
+    pub(super) fn rooms(&self) -> Arc<Rooms> {
         let coordinator =
             Coordinator::new(self.handler("applications"), self.handler("applications"));
         Arc::new(Rooms {
@@ -78,7 +78,7 @@ impl World {
         })
     }
 
-    fn serve(&self) -> Server {
+    pub(super) fn serve(&self) -> Server {
         let store = Arc::new(ProcessStore::open(self.dir.path()).unwrap());
         self.serve_with(store)
     }
@@ -105,7 +105,7 @@ impl World {
 
 impl Server {
     /// Waits until nothing follows any more.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let waiting = async {
             for _ in 0..2 {
                 let position = self.rooms.applications().log().head().await.unwrap();
@@ -139,7 +139,7 @@ impl Server {
         state.unwrap()
     }
 
-    async fn offered(&self, application: u128) {
+    pub(super) async fn offered(&self, application: u128) {
         let submitting = submitting(application);
         self.rooms.coordinator.submit(&submitting).await.unwrap();
         for (n, step) in (1..).zip(steps()) {
@@ -148,12 +148,12 @@ impl Server {
         }
     }
 
-    async fn accept(&self, application: u128, placement: u128) {
+    pub(super) async fn accept(&self, application: u128, placement: u128) {
         let order = accepting(application, placement);
         self.rooms.coordinator.accept(&order).await.unwrap();
     }
 
-    async fn evaluate(&self, placement: u128) {
+    pub(super) async fn evaluate(&self, placement: u128) {
         let ratings = Ratings {
             quality: 5,
             reliability: 4,
@@ -168,11 +168,11 @@ impl Server {
     }
 }
 
-fn student() -> Uuid {
+pub(super) fn student() -> Uuid {
     Uuid::from_u128(7)
 }
 
-fn order<C>(request: u128, id: u128, command: C) -> Order<C> {
+pub(super) fn order<C>(request: u128, id: u128, command: C) -> Order<C> {
     Order {
         id: Uuid::from_u128(id),
         command,
@@ -188,7 +188,7 @@ fn order<C>(request: u128, id: u128, command: C) -> Order<C> {
     }
 }
 
-fn submission(application: u128) -> Submission {
+pub(super) fn submission(application: u128) -> Submission {
     Submission {
         ids: Ids {
             application_id: Uuid::from_u128(application),
@@ -208,11 +208,11 @@ fn submission(application: u128) -> Submission {
     }
 }
 
-fn submitting(application: u128) -> Order<Submission> {
+pub(super) fn submitting(application: u128) -> Order<Submission> {
     order(application * 100, application, submission(application))
 }
 
-fn accepting(application: u128, placement: u128) -> Order<Acceptance> {
+pub(super) fn accepting(application: u128, placement: u128) -> Order<Acceptance> {
     let placement_id = Uuid::from_u128(placement);
     order(
         application * 100 + 50,
@@ -221,11 +221,11 @@ fn accepting(application: u128, placement: u128) -> Order<Acceptance> {
     )
 }
 
-fn first_day() -> Date {
+pub(super) fn first_day() -> Date {
     parse_date("2024-03-01").unwrap()
 }
 
-fn steps() -> Vec<applications::Command> {
+pub(super) fn steps() -> Vec<applications::Command> {
     vec![
         applications::Command::Shortlist,
         applications::Command::ScheduleInterview {
@@ -251,7 +251,7 @@ fn steps() -> Vec<applications::Command> {
     ]
 }
 
-fn mandatory_task(placement: u128) -> Order<tasks::Command> {
+pub(super) fn mandatory_task(placement: u128) -> Order<tasks::Command> {
     let task = tasks::NewTask {
         task_id: Uuid::from_u128(70),
         title: "Weeding".to_owned(),
@@ -266,7 +266,7 @@ fn mandatory_task(placement: u128) -> Order<tasks::Command> {
     )
 }
 
-fn work(placement: u128) -> Order<tasks::Command> {
+pub(super) fn work(placement: u128) -> Order<tasks::Command> {
     let work = tasks::NewSubmission {
         task_id: Uuid::from_u128(70),
         submission_id: Uuid::from_u128(71),
@@ -278,6 +278,29 @@ fn work(placement: u128) -> Order<tasks::Command> {
         placement,
         tasks::Command::SubmitWork(work),
     )
+}
+
+/// A placement of another student that has the id 50.
+pub(super) fn taken() -> placements::Start {
+    placements::Start {
+        ids: crate::kernel::PlacementIds {
+            placement_id: Uuid::from_u128(50),
+            student_id: Uuid::from_u128(99),
+            internship_id: Uuid::from_u128(98),
+        },
+        employer_id: Uuid::from_u128(8),
+        application_id: Uuid::from_u128(97),
+        title: "Other".to_owned(),
+        employer_name: "Other".to_owned(),
+        terms: Terms {
+            start_date: first_day(),
+            minimum_days: 0,
+            required_attendance_rate: 0.0,
+            required_task_share: 0.0,
+            kpis: vec![],
+        },
+        student_name: "Other".to_owned(),
+    }
 }
 
 #[tokio::test]
@@ -421,27 +444,7 @@ async fn a_claim_whose_offer_was_declined_meanwhile_is_released_after_the_restar
 async fn a_placement_that_cannot_start_takes_the_acceptance_back() {
     let world = World::new();
     let server = world.serve();
-    // The id of the new placement is another's already.
-    let taken = placements::Start {
-        ids: crate::kernel::PlacementIds {
-            placement_id: Uuid::from_u128(50),
-            student_id: Uuid::from_u128(99),
-            internship_id: Uuid::from_u128(98),
-        },
-        employer_id: Uuid::from_u128(8),
-        application_id: Uuid::from_u128(97),
-        title: "Other".to_owned(),
-        employer_name: "Other".to_owned(),
-        terms: Terms {
-            start_date: first_day(),
-            minimum_days: 0,
-            required_attendance_rate: 0.0,
-            required_task_share: 0.0,
-            kpis: vec![],
-        },
-        student_name: "Other".to_owned(),
-    };
-    let taken = order(1, 50, placements::Command::Start(taken));
+    let taken = order(1, 50, placements::Command::Start(taken()));
     server.rooms.placements.execute(&taken).await.unwrap();
     server.offered(10).await;
     server.offered(11).await;
