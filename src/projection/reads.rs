@@ -17,6 +17,7 @@ use crate::kernel::ConsistencyToken;
 pub struct Reads {
     projections: Projections,
     patience: Duration,
+    max_page: i32,
 }
 
 /// A row of an answer, keyed by column.
@@ -81,7 +82,17 @@ impl Reads {
         Self {
             projections,
             patience,
+            max_page: Ask::MAX_PAGE_ROWS,
         }
+    }
+
+    /// Answers no page larger than `rows` (at most [`Ask::MAX_PAGE_ROWS`]).
+    #[must_use]
+    pub fn with_max_page(mut self, rows: usize) -> Self {
+        self.max_page = i32::try_from(rows).map_or(Ask::MAX_PAGE_ROWS, |rows| {
+            rows.clamp(1, Ask::MAX_PAGE_ROWS)
+        });
+        self
     }
 
     /// The engine behind it.
@@ -113,7 +124,21 @@ impl Reads {
     ///
     /// # Errors
     /// See [`status`].
-    pub async fn page(&self, ask: Ask<'_>) -> Result<Rows, Status> {
+    pub async fn page(&self, mut ask: Ask<'_>) -> Result<Rows, Status> {
+        if ask.page_size > self.max_page {
+            let why = format!("must be 0 to {}, is {}", self.max_page, ask.page_size);
+            return Err(invalid(
+                "INVALID_ARGUMENT",
+                vec![FieldViolation::new("page_size", why)],
+            ));
+        }
+        if ask.page_size == 0 {
+            ask.page_size = Ask::DEFAULT_PAGE_ROWS.min(self.max_page);
+        }
+        self.query(ask).await
+    }
+
+    async fn query(&self, ask: Ask<'_>) -> Result<Rows, Status> {
         self.projections
             .query(ask)
             .await
@@ -145,7 +170,7 @@ impl Reads {
                 page_size: Ask::MAX_PAGE_ROWS,
                 page_token: &page_token,
             };
-            let page = self.page(ask).await?;
+            let page = self.query(ask).await?;
             rows.extend(page.rows.into_iter().map(Row));
             page_token = page.next_page_token;
             if page_token.is_empty() || rows.len() >= Self::MAX_ROWS {

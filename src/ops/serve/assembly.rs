@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
-use super::catalogue::catalogue;
+use super::catalogue::{catalogue, viewers};
 use super::logs::{self, Logs};
-use super::rooms::Rooms;
-use crate::grpc::Follow;
+use super::rooms;
+use crate::audit::{Access, Audit};
 use crate::log::sqlite::OpenError;
 use crate::ops::clock;
-use crate::ops::config::Config;
+use crate::ops::config::{Config, LimitSettings};
 use crate::ops::operations::Operations;
-use crate::processes::{Process, ProcessStore, Processes, StoreError};
-use crate::projection::{self, Finding, FolderError, Model, ProjectionError, Projections};
+use crate::processes::{self, ProcessStore, Processes, Rooms, StoreError};
+use crate::projection::{
+    self, Finding, FolderError, Model, ProjectionError, Projections, ReadModels, Reads,
+};
+use crate::proto::annals::audit::v1::audit_service_server::AuditServiceServer;
 use crate::proto::annals::operations::v1::operations_service_server::OperationsServiceServer;
+use crate::proto::annals::readmodels::v1::read_models_service_server::ReadModelsServiceServer;
 
 /// Every service that has a log of its own.
 pub const SERVICES: [&str; 7] = [
@@ -53,11 +57,10 @@ pub enum AssemblyError {
 /// Everything that a server is made of, but for the socket.
 pub struct Assembly {
     logs: Logs,
-    rooms: Rooms,
+    rooms: Arc<Rooms>,
     processes: Arc<Processes>,
     projections: Projections,
-    follow: Follow,
-    message_bytes: usize,
+    limits: LimitSettings,
 }
 
 impl Assembly {
@@ -65,26 +68,18 @@ impl Assembly {
     pub async fn open(config: &Config) -> Result<Self, AssemblyError> {
         let models = models(config)?;
         let logs = logs::open(config)?;
-        let rooms = Rooms::open(&logs, config.commands.identity_map)?;
+        let rooms = Arc::new(rooms::open(&logs, config.commands.identity_map)?);
         let store = Arc::new(ProcessStore::open(&config.data)?);
-        let definitions = processes();
-        let follow = definitions
-            .iter()
-            .flat_map(|process| process.sources())
-            .flat_map(|source| source.event_types.iter().copied())
-            .collect();
-        let processes = Processes::start(definitions, &logs, store, clock::now)?;
+        let all = processes::all(&rooms, &store);
         let settings = projection::Settings {
             dir: config.data.join("projections"),
             clock: clock::now,
         };
-        let projections = Projections::start(models, &logs, settings).await?;
         Ok(Self {
             rooms,
-            processes: Arc::new(processes),
-            projections,
-            follow: Arc::new(follow),
-            message_bytes: config.limits.message_bytes,
+            processes: Arc::new(Processes::start(all, &logs, store, clock::now)?),
+            projections: Projections::start(models, &logs, settings).await?,
+            limits: config.limits.clone(),
             logs,
         })
     }
@@ -95,19 +90,32 @@ impl Assembly {
     }
 
     /// Every service of the API, on the parts.
-    pub(super) fn routes(&self) -> Routes {
+    pub(super) fn routes(&self) -> Result<Routes, AssemblyError> {
+        let bytes = self.limits.message_bytes;
+        let reads = Reads::new(self.projections.clone(), self.limits.max_deadline)
+            .with_max_page(self.limits.page_size);
+        let follow = Arc::new(processes::followed());
         let mut routes = Routes::builder();
-        self.rooms
-            .serve(&mut routes, &self.follow, self.message_bytes);
+        rooms::serve(&self.rooms, &reads, &follow, &self.limits, &mut routes);
         let operations = Operations::new(
             self.logs.clone(),
             Arc::clone(&self.processes),
             self.projections.clone(),
         );
-        routes.add_service(
-            OperationsServiceServer::new(operations).max_decoding_message_size(self.message_bytes),
-        );
-        routes.routes()
+        let log = self
+            .logs
+            .get("audit")
+            .ok_or(AssemblyError::NoLog("audit"))?;
+        let access = Access::new(Arc::clone(log), clock::now);
+        let audit = Audit::new(reads.clone(), access, viewers(&self.logs)?);
+        routes
+            .add_service(OperationsServiceServer::new(operations).max_decoding_message_size(bytes))
+            .add_service(AuditServiceServer::new(audit).max_decoding_message_size(bytes))
+            .add_service(
+                ReadModelsServiceServer::new(ReadModels::new(reads))
+                    .max_decoding_message_size(bytes),
+            );
+        Ok(routes.routes())
     }
 
     /// Lets go of everything, the logs last.
@@ -136,8 +144,4 @@ fn models(config: &Config) -> Result<Vec<Model>, AssemblyError> {
 fn listed(findings: &[Finding]) -> String {
     let all: Vec<String> = findings.iter().map(Finding::to_string).collect();
     all.join("; ")
-}
-
-fn processes() -> Vec<Arc<dyn Process>> {
-    Vec::new()
 }

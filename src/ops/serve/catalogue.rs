@@ -1,7 +1,16 @@
-//! Which events each service writes: what read models are checked against.
+//! Which events each service writes, and how its streams become states: what read models are checked against, and
+//! what auditors look back with.
 
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::AssemblyError;
+use super::logs::Logs;
 use crate::applications::{Application, Candidacy};
 use crate::attendance::Register;
+use crate::audit::{self, Viewers, aggregate_view};
+use crate::certificates::Certification;
 use crate::evaluations::Evaluation;
 use crate::kernel::Stored;
 use crate::placements::Placement;
@@ -18,4 +27,27 @@ pub fn catalogue() -> Catalogue {
         .with("attendance", Register::SHAPES)
         .with("tasks", Worklist::SHAPES)
         .with("evaluations", Evaluation::SHAPES)
+        .with("certificates", Certification::SHAPES)
+        .with("audit", audit::SHAPES)
+}
+
+/// Every kind of stream, with its log.
+pub(super) fn viewers(logs: &Logs) -> Result<Viewers, AssemblyError> {
+    let viewers = Viewers::default();
+    let viewers = viewer::<Application>(viewers, logs, "applications")?;
+    let viewers = viewer::<Candidacy>(viewers, logs, "applications")?;
+    let viewers = viewer::<Placement>(viewers, logs, "placements")?;
+    let viewers = viewer::<Register>(viewers, logs, "attendance")?;
+    let viewers = viewer::<Worklist>(viewers, logs, "tasks")?;
+    let viewers = viewer::<Evaluation>(viewers, logs, "evaluations")?;
+    viewer::<Certification>(viewers, logs, "certificates")
+}
+
+fn viewer<A: Stored + Serialize>(
+    viewers: Viewers,
+    logs: &Logs,
+    service: &'static str,
+) -> Result<Viewers, AssemblyError> {
+    let log = logs.get(service).ok_or(AssemblyError::NoLog(service))?;
+    Ok(viewers.with(A::CATEGORY, Arc::clone(log), aggregate_view::<A>()))
 }

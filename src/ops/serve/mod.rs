@@ -21,5 +21,4 @@ pub use assembly::{Assembly, AssemblyError, SERVICES};
 pub use catalogue::catalogue;
 pub use door::DoorError;
 pub use logs::Logs;
-pub use rooms::Rooms;
 pub use server::{ServeError, Server};

@@ -83,7 +83,7 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
         let assembly = Assembly::open(config).await?;
         let (reporter, health) = tonic_health::server::health_reporter();
-        let routes = assembly.routes().add_service(health);
+        let routes = assembly.routes()?.add_service(health);
         let routes = reflect(routes)?.prepare();
 
         let mut builder = builder(config)
