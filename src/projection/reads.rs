@@ -89,9 +89,8 @@ impl Reads {
     /// Answers no page larger than `rows` (at most [`Ask::MAX_PAGE_ROWS`]).
     #[must_use]
     pub fn with_max_page(mut self, rows: usize) -> Self {
-        self.max_page = i32::try_from(rows).map_or(Ask::MAX_PAGE_ROWS, |rows| {
-            rows.clamp(1, Ask::MAX_PAGE_ROWS)
-        });
+        self.max_page = i32::try_from(rows)
+            .map_or(Ask::MAX_PAGE_ROWS, |rows| rows.clamp(1, Ask::MAX_PAGE_ROWS));
         self
     }
 
