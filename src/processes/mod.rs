@@ -12,7 +12,8 @@
 //! Does not: keep a state of its own beside the position, the timers and what is parked.
 
 mod acceptance;
-#[cfg(all(test, feature = "failpoints"))]
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod crash_tests;
 mod final_kpis;
 #[cfg(test)]
