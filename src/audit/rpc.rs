@@ -39,6 +39,7 @@ impl Audit {
         }
     }
 
+    /// Before the answer goes out, after it is known that there is one: a refused request read nothing.
     async fn record(&self, caller: Caller, reading: Reading<'_>) -> Result<(), Status> {
         let recorded = self.access.record(caller, reading).await;
         recorded.map_err(|error| from_command_error(&CommandError::Append(error)))
@@ -63,7 +64,6 @@ impl AuditService for Audit {
             filter: &message.filter,
             ..Reading::default()
         };
-        self.record(caller, reading).await?;
         self.reads.wait(HISTORY, &message.consistency_token).await?;
         let parameters = Map::new();
         let page = self.reads.page(Ask {
@@ -78,6 +78,7 @@ impl AuditService for Audit {
             rows,
             next_page_token,
         } = page.await?;
+        self.record(caller, reading).await?;
         Ok(Response::new(ListEventsResponse {
             events: rows.into_iter().map(event).collect(),
             next_page_token,
@@ -99,9 +100,8 @@ impl AuditService for Audit {
             target: &target,
             ..Reading::default()
         };
-        self.record(caller, reading).await?;
         self.reads.wait(HISTORY, &message.consistency_token).await?;
-        let parameters = Map::from_iter([("target".to_owned(), Value::from(target))]);
+        let parameters = Map::from_iter([("target".to_owned(), Value::from(target.as_str()))]);
         let page = self.reads.page(Ask {
             model: HISTORY,
             query: "history",
@@ -114,6 +114,7 @@ impl AuditService for Audit {
             rows,
             next_page_token,
         } = page.await?;
+        self.record(caller, reading).await?;
         Ok(Response::new(GetHistoryResponse {
             events: rows.into_iter().map(event).collect(),
             next_page_token,
@@ -133,12 +134,12 @@ impl AuditService for Audit {
             stream: stream.as_str(),
             ..Reading::default()
         };
-        self.record(caller, reading).await?;
         let past = self
             .viewers
             .as_of(&stream, as_of)
             .await
             .map_err(|error| refused(&error))?;
+        self.record(caller, reading).await?;
         Ok(Response::new(GetStateAsOfResponse {
             stream: stream.to_string(),
             revision: past.revision,

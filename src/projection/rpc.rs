@@ -20,6 +20,8 @@ use crate::proto::annals::readmodels::v1::{
 const DASHBOARD: &str = "student_dashboard";
 const OVERVIEW: &str = "employer_overview";
 const REPORT: &str = "admin_report";
+/// Longest name of a model or a query, in characters.
+const MAX_NAME_CHARS: usize = 100;
 /// The query that is asked where a request names none.
 const DEFAULT_QUERY: &str = "list";
 
@@ -120,6 +122,11 @@ impl ReadModelsService for ReadModels {
             Caller::of(request.extensions())?,
         )?;
         let message = request.into_inner();
+        let mut fields = Fields::default();
+        // The answer repeats an unknown name.
+        fields.text("model", &message.model, 1..=MAX_NAME_CHARS);
+        fields.text("query", &message.query, 0..=MAX_NAME_CHARS);
+        fields.check()?;
         self.reads
             .wait(&message.model, &message.consistency_token)
             .await?;

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
@@ -20,5 +21,8 @@ mod acceptance;
 mod crash;
 mod door;
 mod oulad;
+mod policy;
+mod rubbish;
 #[path = "../support/mod.rs"]
 mod support;
+mod world;

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::Operations;
 use super::replies::{projection_error, store_error, timestamp};
+use super::rpc::MAX_NAME_CHARS;
 use crate::grpc::Fields;
 use crate::kernel::Position;
 use crate::proto::annals::operations::v1::{
@@ -30,6 +31,7 @@ impl Operations {
         request: &ListParkedEventsRequest,
     ) -> Result<ListParkedEventsResponse, Status> {
         let mut fields = Fields::default();
+        fields.text("owner", &request.owner, 0..=MAX_NAME_CHARS);
         let size = page_size(&mut fields, request.page_size);
         let after = Cursor::read(&request.page_token);
         if after.is_none() && !request.page_token.is_empty() {

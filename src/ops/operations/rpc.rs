@@ -18,7 +18,7 @@ use crate::proto::annals::operations::v1::{
 };
 
 /// Longest name of a projection, a process or an operation that is looked for, in characters.
-const MAX_NAME_CHARS: usize = 100;
+pub(super) const MAX_NAME_CHARS: usize = 100;
 
 type Reply<T> = Result<Response<T>, Status>;
 
