@@ -4,9 +4,11 @@
 
 mod codec;
 mod connect;
+mod table;
 
 pub use codec::DynamicCodec;
 pub use connect::{ConnectError, Target};
+pub use table::to_table;
 
 use http::uri::PathAndQuery;
 use prost_reflect::{

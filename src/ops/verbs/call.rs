@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::print;
 use crate::ops::cli::Failure;
-use crate::ops::client::{Methods, Target, call, request, to_json};
+use crate::ops::client::{Methods, Target, call, request, to_json, to_table};
 
 /// Arguments of `annals call`.
 #[derive(Debug, Args)]
@@ -16,6 +16,9 @@ pub struct CallArgs {
     /// The request as JSON; `-` reads it from standard input
     #[arg(default_value = "{}")]
     json: String,
+    /// Print lists as tables, of these columns where some are named
+    #[arg(long, value_name = "COLUMN,...", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    table: Option<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -35,5 +38,10 @@ pub async fn run(args: &CallArgs) -> Result<(), Failure> {
             .insert("authorization", authorization);
     }
     let reply = call(args.target.connect().await?, &method, message).await?;
-    Ok(print(&format!("{}\n", to_json(&reply)?))?)
+    let json = to_json(&reply)?;
+    let Some(columns) = &args.table else {
+        return Ok(print(&format!("{json}\n"))?);
+    };
+    let columns: Vec<&str> = columns.split(',').filter(|name| !name.is_empty()).collect();
+    Ok(print(&to_table(&serde_json::from_str(&json)?, &columns))?)
 }

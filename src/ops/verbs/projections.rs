@@ -39,7 +39,13 @@ pub struct ProjectionsArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Show the read models of a running server, and how far each is
-    List(Target),
+    List {
+        /// Wait until every read model has reached the end of its logs
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Check the folders of SQL against the known events, without a server
     Check,
     /// Build a read model anew beside the live one, and swap it in
@@ -55,7 +61,7 @@ enum What {
 pub async fn run(args: &ProjectionsArgs, config: &Config) -> Result<(), Failure> {
     match &args.what {
         What::Check => check_all(config),
-        What::List(target) => list(&Operator::connect(target, config).await?).await,
+        What::List { wait, target } => list(*wait, &Operator::connect(target, config).await?).await,
         What::Rebuild { name, target } => {
             rebuild(name, &Operator::connect(target, config).await?).await
         }
@@ -85,13 +91,25 @@ fn check_all(config: &Config) -> Result<(), Failure> {
     }
 }
 
-async fn list(operator: &Operator) -> Result<(), Failure> {
-    let request = operator.request(ListProjectionsRequest {});
-    let reply = operator.client().list_projections(request).await;
-    for projection in reply.map_err(CallError::from)?.into_inner().projections {
-        print(&described(&projection))?;
+async fn list(wait: bool, operator: &Operator) -> Result<(), Failure> {
+    loop {
+        let request = operator.request(ListProjectionsRequest {});
+        let reply = operator.client().list_projections(request).await;
+        let projections = reply.map_err(CallError::from)?.into_inner().projections;
+        if wait && !projections.iter().all(at_the_end) {
+            tokio::time::sleep(ASK_EVERY).await;
+            continue;
+        }
+        let lines: String = projections.iter().map(described).collect();
+        return Ok(print(&lines)?);
     }
-    Ok(())
+}
+
+fn at_the_end(projection: &Projection) -> bool {
+    projection
+        .sources
+        .iter()
+        .all(|source| source.position >= source.head)
 }
 
 fn described(projection: &Projection) -> String {
