@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::heads::{self, Head, Heads, Recent, Recents};
+use super::import::Numbering;
 use super::rows::{Row, Statements};
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::canonical::{self, Parts};
@@ -32,6 +33,12 @@ pub(super) enum Operation {
     Describe(StreamName, Expected, StreamMetadata),
     Delete(StreamName, Expected),
     Tombstone(StreamName, Expected),
+    /// The scavenger's: events at these positions, in order.
+    Remove(Vec<u64>),
+    /// The scavenger's: free pages back to the file system.
+    GiveBack,
+    /// Events of another log, with their times and revisions.
+    Import(Vec<RecordedEvent>, Numbering),
 }
 
 /// Why an operation was not done.
@@ -62,13 +69,13 @@ enum Verdict {
 
 /// The writer's judgement and memory.
 pub(super) struct Appender<'c> {
-    statements: Statements<'c>,
+    pub(super) statements: Statements<'c>,
     protected: Protected,
     heads: Heads,
     recents: Recents,
     types: HashMap<Arc<str>, i64>,
     scratch: BytesMut,
-    last_position: Position,
+    pub(super) last_position: Position,
     now: Moment,
     group: Vec<RecordedEvent>,
 }
@@ -122,6 +129,9 @@ impl<'c> Appender<'c> {
             }
             Operation::Delete(stream, expected) => self.delete(&stream, expected),
             Operation::Tombstone(stream, expected) => self.tombstone(&stream, expected),
+            Operation::Remove(positions) => self.remove(&positions),
+            Operation::GiveBack => self.give_back(),
+            Operation::Import(events, numbering) => self.import(events, numbering),
         }
     }
 
@@ -306,27 +316,33 @@ impl<'c> Appender<'c> {
         for event in events {
             let revision = head.last.map_or(0, |last| last + 1);
             self.recents.note(id, event.id, revision, count);
-            self.write_one(stream, id, revision, event)?;
+            self.write_one(stream, id, revision, event, self.now)?;
             head.last = Some(revision);
         }
+        self.remember(stream, head);
+        Ok(self.written(head.last))
+    }
+
+    /// Keeps where a stream stands after a write.
+    pub(super) fn remember(&mut self, stream: &StreamName, head: Head) {
         self.heads.put(stream.clone(), head);
         if let Some(owner) = rules::owner_of(stream) {
             // What it says of its stream changed.
             self.heads.remove(&owner);
         }
-        Ok(self.written(head.last))
     }
 
-    fn write_one(
+    pub(super) fn write_one(
         &mut self,
         stream: &StreamName,
         stream_id: i64,
         revision: Revision,
         event: NewEvent,
+        recorded_at: Moment,
     ) -> rusqlite::Result<()> {
         let position = Position(self.last_position.0 + 1);
         let event_type = self.type_id(&event.event_type)?;
-        let recorded_micros = self.now.unix_micros();
+        let recorded_micros = recorded_at.unix_micros();
         self.scratch.clear();
         let parts = Parts {
             position: position.0,
@@ -362,7 +378,7 @@ impl<'c> Appender<'c> {
             is_json: event.is_json,
             data: event.data,
             metadata: event.metadata,
-            recorded_at: self.now,
+            recorded_at,
         });
         Ok(())
     }
@@ -379,7 +395,7 @@ impl<'c> Appender<'c> {
         Ok(id)
     }
 
-    fn written(&self, last: Option<Revision>) -> Appended {
+    pub(super) fn written(&self, last: Option<Revision>) -> Appended {
         Appended {
             revision: last,
             position: self.last_position,
@@ -399,7 +415,7 @@ impl<'c> Appender<'c> {
         Ok(head)
     }
 
-    fn head(&mut self, stream: &StreamName) -> rusqlite::Result<Head> {
+    pub(super) fn head(&mut self, stream: &StreamName) -> rusqlite::Result<Head> {
         if let Some(head) = self.heads.get(stream) {
             return Ok(*head);
         }

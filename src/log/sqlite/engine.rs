@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::appender::Operation;
@@ -17,7 +18,8 @@ use super::schema;
 use super::shared::{Shared, closed};
 use super::subscription::Subscription;
 use super::writer::{self, Outcome, Request, Writer};
-use crate::kernel::{Position, StreamName};
+use crate::kernel::{Moment, Position, StreamName};
+use crate::log::rules::Protected;
 use crate::log::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
     NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, rules,
@@ -38,6 +40,7 @@ pub struct SqliteLog {
     queue: Mutex<Option<mpsc::Sender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     queue_appends: usize,
+    protected: Protected,
 }
 
 impl SqliteLog {
@@ -59,10 +62,11 @@ impl SqliteLog {
             queue: requests,
             shared: Arc::clone(&shared),
             clock: options.clock,
-            protected: options.protected,
+            protected: options.protected.clone(),
             last_recorded,
             lock: place.lock,
         };
+        let protected = options.protected;
         let thread = std::thread::Builder::new()
             .name("log-writer".into())
             .spawn(move || writer.run())
@@ -75,7 +79,32 @@ impl SqliteLog {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(thread)),
             queue_appends: options.queue_appends.max(1),
+            protected,
         })
+    }
+
+    /// Has the writer do what is no append, in turn with the appends.
+    pub(super) async fn operate(&self, operation: Operation) -> Outcome {
+        self.write(operation, 0).await
+    }
+
+    /// Asks the file with a reader's connection.
+    pub(super) async fn ask<T, F>(&self, question: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.shared.read(|reader| reader.ask(question)).await
+    }
+
+    /// What may not be deleted, truncated or expired.
+    pub(super) fn protected(&self) -> &Protected {
+        &self.protected
+    }
+
+    /// The log's time.
+    pub(super) fn now(&self) -> Moment {
+        (self.shared.clock)()
     }
 
     async fn write(&self, operation: Operation, bytes: usize) -> Outcome {

@@ -33,20 +33,32 @@
 mod appender;
 mod checkpoint;
 mod decode;
+mod dump;
 mod engine;
 mod heads;
+mod import;
 mod lock;
 mod open;
 mod reader;
 mod rows;
+mod scavenge;
 mod schema;
 mod shared;
+mod stat;
 mod subscription;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tools;
+mod verify;
 mod writer;
 
+pub use dump::{dump, load};
 pub use engine::SqliteLog;
+pub use import::{Copied, Numbering};
 pub use open::{OpenError, Options};
+pub use scavenge::Scavenged;
 pub use schema::SCHEMA_VERSION;
+pub use stat::{Stat, stat};
+pub use tools::ToolError;
+pub use verify::{Damage, Verified, verify};

@@ -8,7 +8,7 @@ use super::lock::DirectoryLock;
 use super::schema;
 use crate::log::rules::{self, Clock, Protected};
 
-const DATABASE: &str = "log.db";
+pub(super) const DATABASE: &str = "log.db";
 const WRITE_AHEAD_LOG: &str = "log.db-wal";
 
 /// Appends that may wait for the writer: four groups, so that a burst of a thousand callers fits.

@@ -20,7 +20,7 @@ use crate::log::{
 /// Payload bytes of one slice, beyond which it ends early and says that more is there: 16 events of the largest size.
 const SLICE_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
-const COLUMNS: &str = "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata FROM events";
+pub(super) const COLUMNS: &str = "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata FROM events";
 
 /// A connection and what it remembers of names.
 pub(super) struct Reader {
@@ -41,6 +41,14 @@ impl Reader {
             connection,
             names: Names::default(),
         })
+    }
+
+    /// Asks something else of the file.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, ReadError> {
+        question(&self.connection).map_err(|error| failed(&error))
     }
 
     /// At most `limit` events between two positions, the near one excluded and the far one included. The caller

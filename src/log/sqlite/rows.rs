@@ -96,6 +96,33 @@ impl<'c> Statements<'c> {
             .map(drop)
     }
 
+    /// Writes positions down as scavenged, both included: their rows may then be deleted.
+    pub(super) fn mark_scavenged(&self, first: u64, last: u64) -> Result<()> {
+        self.connection
+            .prepare_cached("INSERT INTO scavenged (first, last) VALUES (?1, ?2)")?
+            .execute([to_column(first), to_column(last)])
+            .map(drop)
+    }
+
+    /// Deletes rows that were written down before.
+    pub(super) fn delete_between(&self, first: u64, last: u64) -> Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM events WHERE position BETWEEN ?1 AND ?2")?
+            .execute([to_column(first), to_column(last)])
+            .map(drop)
+    }
+
+    /// Gives at most so many free pages back to the file system.
+    pub(super) fn give_back(&self, pages: u32) -> Result<()> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        // One step a page.
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+
     pub(super) fn new_stream(&mut self, name: &str) -> Result<i64> {
         self.new_stream.insert([name])
     }

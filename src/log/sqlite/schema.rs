@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
@@ -45,22 +46,10 @@ pub(super) enum Role {
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open(path)?;
     set_up(&connection, Role::Writer).map_err(|error| foreign(path, error))?;
-    let id = pragma(&connection, "application_id")?;
-    let version = pragma(&connection, "user_version")?;
-    if id == 0 && version == 0 && is_empty(&connection)? {
+    if is_empty(&connection)? {
         create(&connection)?;
-    } else if id != APPLICATION_ID {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            what: format!("a database of another application (id {id:#x})"),
-        });
-    } else if version != SCHEMA_VERSION {
-        return Err(OpenError::Version {
-            path: path.to_owned(),
-            found: version,
-            supported: SCHEMA_VERSION,
-        });
     }
+    check_version(&connection, path)?;
     let journal: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if journal != "wal" {
         return Err(OpenError::Foreign {
@@ -71,11 +60,33 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Refuses a file that is no log of this version.
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let id = pragma(connection, "application_id")?;
+    let version = pragma(connection, "user_version")?;
+    if id != APPLICATION_ID {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            what: format!("a database of another application (id {id:#x})"),
+        });
+    }
+    if version != SCHEMA_VERSION {
+        return Err(OpenError::Version {
+            path: path.to_owned(),
+            found: version,
+            supported: SCHEMA_VERSION,
+        });
+    }
+    Ok(())
+}
+
 /// Opens an existing log for reading or checkpointing.
 pub(super) fn open_other(path: &Path, role: Role) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection, role)?;
+    // Only the writer's end may remove the write-ahead log: see the lock.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if role == Role::Reader {
         connection.execute_batch("PRAGMA query_only=ON")?;
     }
@@ -108,14 +119,16 @@ fn create(connection: &Connection) -> Result<(), OpenError> {
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*)=0 FROM sqlite_schema", [], |row| row.get(0))
+    let sql = "SELECT count(*) = 0 FROM sqlite_schema";
+    let bare: bool = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(bare && pragma(connection, "application_id")? == 0)
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
-fn foreign(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn foreign(path: &Path, error: rusqlite::Error) -> OpenError {
     if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) {
         return OpenError::Foreign {
             path: path.to_owned(),

@@ -20,7 +20,7 @@ async fn written(dir: &Path) {
 }
 
 /// Changes the file as somebody would who knows SQLite, triggers out of the way.
-fn tamper(dir: &Path, sql: &str) {
+pub(super) fn tamper(dir: &Path, sql: &str) {
     let file = Connection::open(dir.join("log.db")).unwrap();
     let triggers: Vec<String> = file
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")

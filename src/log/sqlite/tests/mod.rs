@@ -5,6 +5,7 @@ mod damage;
 mod failing;
 mod model;
 mod restart;
+mod verbs;
 
 use std::path::Path;
 

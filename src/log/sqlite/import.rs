@@ -1,0 +1,263 @@
+//! What the writer does beside appending: taking over events of another log, and the scavenger's removals.
+
+use super::SqliteLog;
+use super::appender::{Appender, Halt, Operation};
+use super::heads::Head;
+use super::scavenge::{BATCH_PAGES, ranges};
+use super::tools::ToolError;
+use crate::kernel::{Position, Revision};
+use crate::log::rules::TOMBSTONE_REVISION;
+use crate::log::{
+    AppendError, Appended, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom, RecordedEvent,
+};
+
+/// Events taken over in one step.
+const BATCH_EVENTS: usize = 512;
+
+/// What becomes of the positions of another log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// They stay, so that digests stay; what is missing between them counts as scavenged. For logs of this engine.
+    Keep,
+    /// New ones without gaps. For logs whose positions are addresses.
+    Renumber,
+}
+
+/// What a copy did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Events that are in both logs now.
+    pub events: u64,
+    /// How far in the source.
+    pub examined: Position,
+}
+
+impl SqliteLog {
+    /// Takes over events with their ids, times and revisions, each on its own: what is there already is passed
+    /// over, so that a broken-off copy can be repeated.
+    ///
+    /// # Errors
+    /// [`AppendError::WrongExpected`] where another event has the place, or the one before it is missing.
+    pub async fn import(
+        &self,
+        events: Vec<RecordedEvent>,
+        numbering: Numbering,
+    ) -> Result<Appended, AppendError> {
+        self.operate(Operation::Import(events, numbering)).await
+    }
+
+    /// Copies all of `from` into this log, going on where an earlier copy ended, and then compares both.
+    /// `progress` hears what was done.
+    ///
+    /// # Errors
+    /// A log that cannot be read or written, or a difference.
+    pub async fn copy_from(
+        &self,
+        from: &dyn EventLog,
+        numbering: Numbering,
+        mut progress: impl FnMut(Copied) + Send,
+    ) -> Result<Copied, ToolError> {
+        let mut at = self.copied_up_to(from).await?;
+        let all = Filter::default();
+        loop {
+            let slice = from
+                .read_all(at, Direction::Forward, BATCH_EVENTS, &all)
+                .await?;
+            if !slice.events.is_empty() {
+                self.import(slice.events, numbering).await?;
+            }
+            at = Some(slice.examined);
+            progress(Copied {
+                events: 0,
+                examined: slice.examined,
+            });
+            if slice.end {
+                break;
+            }
+        }
+        self.compare_with(from, numbering, progress).await
+    }
+
+    /// Where in `from` the last event of this log lies.
+    async fn copied_up_to(&self, from: &dyn EventLog) -> Result<Option<Position>, ToolError> {
+        let last = self
+            .read_all(None, Direction::Backward, 1, &Filter::default())
+            .await?;
+        let Some(last) = last.events.first() else {
+            return Ok(None);
+        };
+        if last.revision == TOMBSTONE_REVISION {
+            // Cannot be read by its stream: from the beginning, then.
+            return Ok(None);
+        }
+        let at = ReadFrom::Revision(last.revision);
+        let there = from
+            .read_stream(&last.stream, at, Direction::Forward, 1)
+            .await;
+        let there = there.ok().and_then(|slice| slice.events.into_iter().next());
+        Ok(there
+            .filter(|event| event.id == last.id && event.revision == last.revision)
+            .map(|event| event.position))
+    }
+
+    async fn compare_with(
+        &self,
+        from: &dyn EventLog,
+        numbering: Numbering,
+        mut progress: impl FnMut(Copied) + Send,
+    ) -> Result<Copied, ToolError> {
+        let all = Filter::default();
+        let (mut theirs, mut ours) = (None, None);
+        let mut done = Copied::default();
+        loop {
+            let left = from
+                .read_all(theirs, Direction::Forward, BATCH_EVENTS, &all)
+                .await?;
+            let count = left.events.len();
+            let right = self.read_all(ours, Direction::Forward, count, &all).await?;
+            for (index, left) in left.events.iter().enumerate() {
+                same(left, right.events.get(index), numbering)?;
+            }
+            theirs = Some(left.examined);
+            if count > 0 {
+                ours = Some(right.examined);
+            }
+            done.events += count as u64;
+            done.examined = left.examined;
+            progress(done);
+            if left.end {
+                return Ok(done);
+            }
+        }
+    }
+}
+
+fn same(
+    left: &RecordedEvent,
+    right: Option<&RecordedEvent>,
+    numbering: Numbering,
+) -> Result<(), ToolError> {
+    let differs = |what: &str| ToolError::Differs {
+        position: left.position.0,
+        stream: left.stream.to_string(),
+        revision: left.revision,
+        what: what.to_owned(),
+    };
+    let Some(right) = right else {
+        return Err(differs("it is missing in the copy"));
+    };
+    if numbering == Numbering::Keep && left.position != right.position {
+        return Err(differs("its position"));
+    }
+    let here = RecordedEvent {
+        position: left.position,
+        ..right.clone()
+    };
+    if here != *left {
+        return Err(differs("its content"));
+    }
+    Ok(())
+}
+
+impl Appender<'_> {
+    pub(super) fn import(
+        &mut self,
+        events: Vec<RecordedEvent>,
+        numbering: Numbering,
+    ) -> Result<Appended, Halt> {
+        let mut last = None;
+        for (index, event) in events.into_iter().enumerate() {
+            last = Some(event.revision);
+            self.import_one(index, event, numbering)?;
+        }
+        Ok(self.written(last))
+    }
+
+    fn import_one(
+        &mut self,
+        index: usize,
+        event: RecordedEvent,
+        numbering: Numbering,
+    ) -> Result<(), Halt> {
+        let head = self.head(&event.stream)?;
+        if self.has(head, &event)? {
+            return Ok(());
+        }
+        if !follows(head.last, event.revision) {
+            let before = event.revision.checked_sub(1);
+            return Err(AppendError::WrongExpected {
+                expected: before.map_or(Expected::NoStream, Expected::Exact),
+                current: head.last,
+                stream: event.stream,
+            }
+            .into());
+        }
+        if numbering == Numbering::Keep {
+            self.move_to(index, event.position)?;
+        }
+        let id = match head.id {
+            Some(id) => id,
+            None => self.statements.new_stream(event.stream.as_str())?,
+        };
+        let (stream, revision, recorded_at) = (event.stream, event.revision, event.recorded_at);
+        let event = NewEvent {
+            id: event.id,
+            event_type: event.event_type,
+            is_json: event.is_json,
+            data: event.data,
+            metadata: event.metadata,
+        };
+        self.write_one(&stream, id, revision, event, recorded_at)?;
+        let head = Head {
+            id: Some(id),
+            last: Some(revision),
+            ..head
+        };
+        self.remember(&stream, head);
+        Ok(())
+    }
+
+    fn has(&mut self, head: Head, event: &RecordedEvent) -> rusqlite::Result<bool> {
+        let Some(stream) = head.id else {
+            return Ok(false);
+        };
+        let there = self.statements.at_revision(stream, event.revision)?;
+        Ok(there.is_some_and(|(id, _)| id == event.id))
+    }
+
+    /// Makes `position` the next one; those passed over are written down.
+    fn move_to(&mut self, index: usize, position: Position) -> Result<(), Halt> {
+        let next = self.last_position.0 + 1;
+        if position.0 < next {
+            let problem = format!("its position {position} is taken, {next} is the next one");
+            return Err(AppendError::Invalid { index, problem }.into());
+        }
+        if position.0 > next {
+            self.statements.mark_scavenged(next, position.0 - 1)?;
+            self.last_position = Position(position.0 - 1);
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, positions: &[u64]) -> Result<Appended, Halt> {
+        for (first, last) in ranges(positions) {
+            self.statements.mark_scavenged(first, last)?;
+            self.statements.delete_between(first, last)?;
+        }
+        Ok(self.written(None))
+    }
+
+    pub(super) fn give_back(&mut self) -> Result<Appended, Halt> {
+        self.statements.give_back(BATCH_PAGES)?;
+        Ok(self.written(None))
+    }
+}
+
+/// A stream may begin anywhere, because its beginning may have been scavenged, and end at any time.
+fn follows(last: Option<Revision>, revision: Revision) -> bool {
+    match last {
+        None => true,
+        Some(TOMBSTONE_REVISION) => false,
+        Some(last) => revision == last + 1 || revision == TOMBSTONE_REVISION,
+    }
+}

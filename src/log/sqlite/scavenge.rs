@@ -1,0 +1,159 @@
+//! `annals log scavenge`: removes what metadata hides and tombstones ended, while the log goes on serving.
+//!
+//! ```text
+//!   a reader lists what may go ──batches──> the writer writes their positions into `scavenged` and deletes them,
+//!   between appends, one transaction a batch ──> pages that became free go back to the file system, some at a time
+//! ```
+//!
+//! Never goes: the last event of a stream (its revision goes on from there), and anything of a protected category.
+
+use rusqlite::{Connection, params};
+
+use super::SqliteLog;
+use super::appender::Operation;
+use super::rows::{from_column, to_column};
+use super::tools::ToolError;
+use crate::kernel::{Moment, Revision, StreamName};
+use crate::log::StreamMetadata;
+use crate::log::rules::{self, TOMBSTONE_REVISION, Visible};
+
+/// Events removed in one transaction: as long as an ordinary group.
+const BATCH_EVENTS: usize = 512;
+
+/// Pages given back in one transaction: 2 MiB.
+pub(super) const BATCH_PAGES: u32 = 512;
+
+/// What a scavenge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scavenged {
+    /// Streams that lost events.
+    pub streams: u64,
+    /// Events removed.
+    pub events: u64,
+}
+
+impl SqliteLog {
+    /// Removes what is hidden. `progress` hears what was done so far. Appends and reads go on meanwhile.
+    ///
+    /// # Errors
+    /// The log cannot be read or written.
+    pub async fn scavenge(
+        &self,
+        mut progress: impl FnMut(Scavenged) + Send,
+    ) -> Result<Scavenged, ToolError> {
+        let mut done = Scavenged::default();
+        for stream in self.ask(candidates).await? {
+            if self.is_protected(&stream) {
+                continue;
+            }
+            let now = self.now();
+            let hidden = self.ask(move |file| hidden(file, &stream, now)).await?;
+            for batch in hidden.chunks(BATCH_EVENTS) {
+                self.operate(Operation::Remove(batch.to_vec())).await?;
+                done.events += batch.len() as u64;
+                progress(done);
+            }
+            done.streams += u64::from(!hidden.is_empty());
+        }
+        let mut free = self.ask(free_pages).await?;
+        while free > 0 {
+            self.operate(Operation::GiveBack).await?;
+            let left = self.ask(free_pages).await?;
+            if left >= free {
+                break;
+            }
+            free = left;
+            progress(done);
+        }
+        Ok(done)
+    }
+
+    fn is_protected(&self, stream: &StreamName) -> bool {
+        let owner = rules::owner_of(stream);
+        self.protected().covers(owner.as_ref().unwrap_or(stream))
+    }
+}
+
+fn free_pages(file: &Connection) -> rusqlite::Result<i64> {
+    file.pragma_query_value(None, "freelist_count", |row| row.get(0))
+}
+
+/// Streams that have metadata, their metastreams, and those that ended.
+fn candidates(file: &Connection) -> rusqlite::Result<Vec<StreamName>> {
+    let mut statement = file.prepare(
+        "SELECT name FROM streams WHERE name >= '$$' AND name < '$%'
+         UNION SELECT substr(name, 3) FROM streams WHERE name >= '$$' AND name < '$%'
+         UNION SELECT s.name FROM streams s WHERE EXISTS
+               (SELECT 1 FROM events WHERE stream = s.id AND revision = ?1)",
+    )?;
+    let names = statement.query_map([to_column(TOMBSTONE_REVISION)], |row| {
+        row.get::<_, String>(0)
+    })?;
+    let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(names
+        .iter()
+        .filter_map(|name| StreamName::new(name).ok())
+        .collect())
+}
+
+/// Positions of `stream`'s events that nobody can see by reading it, in order, its last one excepted.
+fn hidden(file: &Connection, stream: &StreamName, now: Moment) -> rusqlite::Result<Vec<u64>> {
+    let Some((id, last)) = place(file, stream)? else {
+        return Ok(Vec::new());
+    };
+    let visible = if last == TOMBSTONE_REVISION || rules::owner_of(stream).is_some() {
+        Visible::last_only(last)
+    } else {
+        Visible::by(&metadata(file, stream)?, last, now)
+    };
+    let since = visible.since.map_or(i64::MIN, Moment::unix_micros);
+    let mut statement = file.prepare_cached(
+        "SELECT position FROM events WHERE stream = ?1 AND revision < ?2
+         AND (revision < ?3 OR recorded < ?4) ORDER BY position",
+    )?;
+    let positions = statement.query_map(
+        params![id, to_column(last), to_column(visible.first), since],
+        |row| row.get(0).map(from_column),
+    )?;
+    positions.collect()
+}
+
+fn place(
+    connection: &Connection,
+    stream: &StreamName,
+) -> rusqlite::Result<Option<(i64, Revision)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, (SELECT max(revision) FROM events WHERE stream = streams.id) FROM streams WHERE name = ?1",
+    )?;
+    let mut rows = statement.query([stream.as_str()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let last: Option<i64> = row.get(1)?;
+    let id = row.get(0)?;
+    Ok(last.map(|last| (id, from_column(last))))
+}
+
+fn metadata(connection: &Connection, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
+    let Some((id, last)) = place(connection, &stream.metastream())? else {
+        return Ok(StreamMetadata::default());
+    };
+    let (is_json, data): (bool, Vec<u8>) = connection
+        .prepare_cached("SELECT json, data FROM events WHERE stream = ?1 AND revision = ?2")?
+        .query_row(params![id, to_column(last)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Ok(rules::parse_metadata(is_json, &data))
+}
+
+/// Runs of positions that follow each other.
+pub(super) fn ranges(positions: &[u64]) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for position in positions {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *position => *last = *position,
+            _ => ranges.push((*position, *position)),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,62 @@
+//! What the operator's verbs on a log's directory share: read-only connections beside a running server, and errors.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::open::{DATABASE, OpenError};
+use super::schema::{self, Role};
+use crate::log::{AppendError, ReadError};
+
+/// Why a verb stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be read, or is damaged where this verb needs it whole.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// SQLite refused.
+    #[error("log file: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The output or input failed.
+    #[error("dump: {0}")]
+    Io(#[from] std::io::Error),
+    /// A line of a dump is none.
+    #[error("line {line} of the dump: {problem}")]
+    Line {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Two logs that should be equal are not.
+    #[error("position {position} ({stream}, revision {revision}) differs: {what}")]
+    Differs {
+        /// Where in the source.
+        position: u64,
+        /// Which stream.
+        stream: String,
+        /// Which event of it.
+        revision: u64,
+        /// How.
+        what: String,
+    },
+}
+
+/// Opens the log in `dir` for reading, beside whoever serves it, and checks that it is one.
+pub(super) fn open_beside(dir: &Path) -> Result<(Connection, PathBuf), ToolError> {
+    let path = dir.join(DATABASE);
+    std::fs::metadata(&path).map_err(|source| OpenError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    let connection =
+        schema::open_other(&path, Role::Reader).map_err(|error| schema::foreign(&path, error))?;
+    schema::check_version(&connection, &path)?;
+    Ok((connection, path))
+}
