@@ -14,8 +14,14 @@ use rusqlite::Connection;
 
 use super::schema::{self, Role};
 
-/// Commits between two looks at the write-ahead log.
-const COMMITS: u32 = 64;
+/// Pages that may have been written between two turns of the thread: 16 MiB.
+const TURN_PAGES: usize = 4096;
+
+/// Pages that an append touches at most beside its payload: its row's, its index entry's, a new stream's name.
+const APPEND_PAGES: usize = 3;
+
+/// Bytes of a page.
+const PAGE_BYTES: usize = 4096;
 
 /// Pages in the write-ahead log from which it has to begin anew: 16,384 pages of 4 KiB are 64 MiB.
 const RESET_PAGES: i64 = 16_384;
@@ -26,7 +32,8 @@ pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
     /// Pages in the write-ahead log when the thread last looked.
     pages: Arc<AtomicI64>,
-    commits: u32,
+    /// Pages written since the last turn, guessed high.
+    written: usize,
 }
 
 impl Checkpoints {
@@ -47,17 +54,17 @@ impl Checkpoints {
             wake: Some(wake),
             thread: Some(thread),
             pages,
-            commits: 0,
+            written: 0,
         })
     }
 
-    /// Called by the writer between two groups.
-    pub(super) fn after_commit(&mut self, writer: &Connection) {
-        self.commits += 1;
-        if self.commits < COMMITS {
+    /// Called by the writer between two groups, with the size of the last one.
+    pub(super) fn after_commit(&mut self, writer: &Connection, appends: usize, bytes: usize) {
+        self.written += (appends + 1) * APPEND_PAGES + bytes / PAGE_BYTES;
+        if self.written < TURN_PAGES {
             return;
         }
-        self.commits = 0;
+        self.written = 0;
         if self.pages.load(Ordering::Relaxed) >= RESET_PAGES {
             // The thread copied nearly all a moment ago. If a reader is in the way, the next turn tries again.
             self.pages.store(0, Ordering::Relaxed);

@@ -141,9 +141,10 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new() -> Self {
+    /// With room for `bytes`.
+    pub(super) fn with_room(bytes: usize) -> Self {
         Self {
-            buffer: BytesMut::new(),
+            buffer: BytesMut::with_capacity(bytes),
             events: Vec::new(),
             payloads: Vec::new(),
         }

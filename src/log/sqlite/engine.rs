@@ -97,6 +97,11 @@ impl SqliteLog {
         self.shared.read(|reader| reader.ask(question)).await
     }
 
+    /// Lets subscribers read the file again: what they would be told from memory may be gone.
+    pub(super) fn forget_tail(&self) {
+        self.shared.tail.clear();
+    }
+
     /// What may not be deleted, truncated or expired.
     pub(super) fn protected(&self) -> &Protected {
         &self.protected
@@ -109,7 +114,15 @@ impl SqliteLog {
 
     async fn write(&self, operation: Operation, bytes: usize) -> Outcome {
         let reply = self.enqueue(operation, bytes + REQUEST_BYTES)?;
-        reply.await.unwrap_or_else(|_| Err(gone()))
+        match reply.await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                // The writer died. Whoever is told must also be able to see it.
+                let mut health = self.shared.health.subscribe();
+                let _ = health.wait_for(|health| *health != Health::Serving).await;
+                Err(gone())
+            }
+        }
     }
 
     fn enqueue(

@@ -20,12 +20,17 @@ use crate::log::{
 /// Payload bytes of one slice, beyond which it ends early and says that more is there: 16 events of the largest size.
 const SLICE_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
+/// Room made for a page before it is read, at most: 512 usual events.
+const PAGE_ROOM_BYTES: usize = 256 * 1024;
+
 pub(super) const COLUMNS: &str = "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata FROM events";
 
 /// A connection and what it remembers of names.
 pub(super) struct Reader {
     connection: Connection,
     names: Names,
+    /// What the last page took: the next one is likely to take as much.
+    page_bytes: usize,
 }
 
 /// Where a stream stands, as a read sees it.
@@ -40,6 +45,7 @@ impl Reader {
         Ok(Self {
             connection,
             names: Names::default(),
+            page_bytes: 0,
         })
     }
 
@@ -70,11 +76,12 @@ impl Reader {
         let mut rows = statement
             .query(params![to_column(near.0), to_column(far.0)])
             .map_err(|error| failed(&error))?;
-        let mut page = Page::new();
+        let mut page = Page::with_room(self.page_bytes);
         let mut walk = Walk::new(&self.connection, near, direction);
         while page.len() < limit && page.bytes() < SLICE_BYTES {
             let Some(row) = next(&mut rows, walk.at)? else {
                 walk.finish(far)?;
+                self.page_bytes = page.bytes().min(PAGE_ROOM_BYTES);
                 return Ok(slice(page, far, true));
             };
             let columns = Columns::of(row)?;
@@ -85,6 +92,7 @@ impl Reader {
                 page.add(row, &columns, stream, event_type)?;
             }
         }
+        self.page_bytes = page.bytes().min(PAGE_ROOM_BYTES);
         let end = walk.at == far;
         Ok(slice(page, walk.at, end))
     }
@@ -199,7 +207,7 @@ fn read_range(
     let mut rows = statement
         .query(params![place.id, to_column(low), to_column(high)])
         .map_err(|error| failed(&error))?;
-    let mut page = Page::new();
+    let mut page = Page::with_room(0);
     let mut before: Option<Revision> = None;
     loop {
         let Some(row) = next(&mut rows, Position::START)? else {

@@ -50,6 +50,7 @@ impl SqliteLog {
             let hidden = self.ask(move |file| hidden(file, &stream, now)).await?;
             for batch in hidden.chunks(BATCH_EVENTS) {
                 self.operate(Operation::Remove(batch.to_vec())).await?;
+                self.forget_tail();
                 done.events += batch.len() as u64;
                 progress(done);
             }

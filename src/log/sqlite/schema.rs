@@ -85,8 +85,6 @@ pub(super) fn open_other(path: &Path, role: Role) -> rusqlite::Result<Connection
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection, role)?;
-    // Only the writer's end may remove the write-ahead log: see the lock.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if role == Role::Reader {
         connection.execute_batch("PRAGMA query_only=ON")?;
     }
@@ -102,17 +100,26 @@ fn set_up(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.execute_batch(&format!(
-        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL;
-         PRAGMA synchronous=FULL; PRAGMA cache_size=-{cache}; PRAGMA cache_spill=OFF;
+        "PRAGMA synchronous=FULL; PRAGMA cache_size=-{cache}; PRAGMA cache_spill=OFF;
          PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;"
     ))?;
+    keep_wal(connection, true)?;
     // Checkpoints inside a commit are what makes its tail long: the checkpointer does them.
     connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
+/// Whether closing the last connection leaves the write-ahead log. Only a writer that ended well may take it away: see
+/// the lock.
+pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
+        .map(drop)
+}
+
 fn create(connection: &Connection) -> Result<(), OpenError> {
+    // Before anything else, and only here: on an existing file these would write.
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {SCHEMA}
+        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; {SCHEMA}
          PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
     ))?;
     Ok(())

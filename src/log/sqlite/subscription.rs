@@ -4,17 +4,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::reader::Reader;
 use super::shared::{Shared, closed};
 use crate::kernel::Position;
 use crate::log::{AllSlice, Delivery, Direction, Filter, ReadError};
 
-/// Events of one delivery.
+/// Events of one delivery at most.
 const BATCH_EVENTS: usize = 512;
 
-/// Rows that a read of the file examines for one delivery, so that a filter that matches nothing still reports
-/// how far it is.
-const BATCH_ROWS: u64 = 16_384;
+/// Rows that one read of the file goes through.
+const READ_ROWS: u64 = 512;
+
+/// The same where a filter passes over most of them: it reports how far it is once a read.
+const FILTERED_ROWS: u64 = 4096;
+
+/// Reads of the file under way at once for one subscriber: two cores check digests faster than one.
+const READS_AHEAD: usize = 2;
 
 pub(super) struct Subscription {
     shared: Arc<Shared>,
@@ -22,8 +29,16 @@ pub(super) struct Subscription {
     filter: Arc<Filter>,
     at: Position,
     ready: VecDeque<Delivery>,
+    ahead: VecDeque<Ahead>,
     told: Option<Position>,
     over: bool,
+}
+
+/// A read of the rows after `from`, up to and with `to`.
+struct Ahead {
+    from: Position,
+    to: Position,
+    slice: JoinHandle<Result<AllSlice, ReadError>>,
 }
 
 impl Subscription {
@@ -34,6 +49,7 @@ impl Subscription {
             filter: Arc::new(filter),
             at: from,
             ready: VecDeque::new(),
+            ahead: VecDeque::new(),
             told: None,
             over: false,
         }
@@ -58,7 +74,7 @@ impl Subscription {
             }
             let head = *self.head.borrow_and_update();
             if self.at < head {
-                let slice = self.page().await?;
+                let slice = self.page(head).await?;
                 self.take(slice);
             } else if self.told != Some(self.at) {
                 self.told = Some(self.at);
@@ -72,25 +88,61 @@ impl Subscription {
     fn take(&mut self, slice: AllSlice) {
         let last = slice.events.last().map(|event| event.position);
         self.at = slice.examined;
-        if last.is_some() {
-            self.ready.push_back(Delivery::Events(slice.events));
+        let mut events = slice.events;
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(BATCH_EVENTS));
+            self.ready.push_back(Delivery::Events(events));
+            events = rest;
         }
         if last != Some(slice.examined) {
             self.ready.push_back(Delivery::Checkpoint(slice.examined));
         }
     }
 
-    async fn page(&self) -> Result<AllSlice, ReadError> {
+    async fn page(&mut self, head: Position) -> Result<AllSlice, ReadError> {
         if let Some(slice) = self.shared.tail.after(self.at, BATCH_EVENTS, &self.filter) {
+            self.ahead.clear();
             return Ok(slice);
         }
-        let (from, filter) = (self.at, Arc::clone(&self.filter));
-        let head = *self.shared.head.borrow();
-        self.shared
-            .read(move |reader| {
-                let to = Position(head.0.min(from.0.saturating_add(BATCH_ROWS)));
-                reader.page(from, to, Direction::Forward, BATCH_EVENTS, &filter)
-            })
-            .await
+        // A read that was cut short by its size leaves the later ones at the wrong place.
+        if self
+            .ahead
+            .front()
+            .is_some_and(|ahead| ahead.from != self.at)
+        {
+            self.ahead.clear();
+        }
+        self.read_ahead(head);
+        let Some(next) = self.ahead.pop_front() else {
+            return Ok(AllSlice {
+                examined: self.at,
+                ..AllSlice::default()
+            });
+        };
+        next.slice.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    fn read_ahead(&mut self, head: Position) {
+        let all = *self.filter == Filter::default();
+        let rows = if all { READ_ROWS } else { FILTERED_ROWS };
+        while self.ahead.len() < READS_AHEAD {
+            let from = self.ahead.back().map_or(self.at, |ahead| ahead.to);
+            let to = head.min(Position(from.0.saturating_add(rows)));
+            if to <= from {
+                return;
+            }
+            let (shared, filter) = (Arc::clone(&self.shared), Arc::clone(&self.filter));
+            let read = async move {
+                let forward = Direction::Forward;
+                let page =
+                    move |reader: &mut Reader| reader.page(from, to, forward, usize::MAX, &filter);
+                shared.read(page).await
+            };
+            self.ahead.push_back(Ahead {
+                from,
+                to,
+                slice: tokio::spawn(read),
+            });
+        }
     }
 }

@@ -44,6 +44,11 @@ impl Tail {
         }
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        *self.lock() = Groups::default();
+    }
+
     /// At most `limit` events after `from`, or none at all where the memory does not reach back to it.
     pub(super) fn after(&self, from: Position, limit: usize, filter: &Filter) -> Option<AllSlice> {
         let groups = self.groups_after(from)?;

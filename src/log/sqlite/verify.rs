@@ -165,7 +165,7 @@ fn check(connection: &Connection, names: &mut Names, row: &Row<'_>) -> Result<()
     let columns = Columns::of(row)?;
     let stream = names.stream(connection, &columns)?;
     let event_type = names.event_type(connection, &columns, &stream)?;
-    Page::new().add(row, &columns, stream, event_type)
+    Page::with_room(0).add(row, &columns, stream, event_type)
 }
 
 /// Revisions follow each other. The first of a stream is 0, unless its metadata lets the scavenger take the beginning.

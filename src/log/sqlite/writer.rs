@@ -19,6 +19,7 @@ use super::appender::{Appender, Halt, Operation};
 use super::checkpoint::{self, Checkpoints};
 use super::lock::DirectoryLock;
 use super::rows::Statements;
+use super::schema;
 use super::shared::Shared;
 use crate::kernel::{Moment, Position};
 use crate::log::rules::{Clock, Protected};
@@ -71,8 +72,9 @@ impl Writer {
                 let _ = request.reply.send(Err(stopped(&cause)));
             }
         } else if checkpoint::copy_all(&self.connection) {
-            // Only now: the connection's end removes the write-ahead log.
+            // In this order: the connection's end removes the write-ahead log.
             self.lock.clear();
+            let _ = schema::keep_wal(&self.connection, false);
         }
     }
 
@@ -94,24 +96,23 @@ impl Writer {
                     &self.clock,
                     &mut outcomes,
                 );
-                if let Err(error) = done {
-                    appender.rollback();
-                    let cause = error.to_string();
-                    // Health first: whoever is told must also be able to see it.
-                    self.shared
-                        .health
-                        .send_replace(Health::Failed(cause.clone()));
-                    let in_group = outcomes.drain(..).map(|(reply, _)| reply);
-                    for reply in in_group.chain(waiting.map(|request| request.reply)) {
-                        let _ = reply.send(Err(stopped(&cause)));
+                let bytes = match done {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        appender.rollback();
+                        let in_group = outcomes.drain(..).map(|(reply, _)| reply);
+                        let behind = waiting.map(|request| request.reply);
+                        self.shared.fail(&error, in_group.chain(behind));
+                        return Err(error);
                     }
-                    return Err(error);
-                }
+                };
+                let appends = outcomes.len();
                 for (reply, outcome) in outcomes.drain(..) {
                     let _ = reply.send(outcome);
                 }
+                self.checkpoints
+                    .after_commit(&self.connection, appends, bytes);
             }
-            self.checkpoints.after_commit(&self.connection);
         }
         Ok(())
     }
@@ -129,14 +130,14 @@ impl Drop for PanicWatch {
     }
 }
 
-/// One transaction: as many requests as fit, their outcomes to be told once this returns.
+/// One transaction: as many requests as fit, their outcomes to be told once this returns. Answers its bytes.
 fn write_group(
     appender: &mut Appender<'_>,
     requests: impl Iterator<Item = Request>,
     shared: &Shared,
     clock: &Clock,
     outcomes: &mut Vec<(oneshot::Sender<Outcome>, Outcome)>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     appender.begin(clock())?;
     let mut bytes = 0;
     for request in requests {
@@ -160,7 +161,7 @@ fn write_group(
     let written = appender.commit()?;
     fail::fail_point!("log-publish", |_| Err(super::appender::injected()));
     shared.publish(written);
-    Ok(())
+    Ok(bytes)
 }
 
 /// What callers hear once the writer gave up.
@@ -172,6 +173,19 @@ pub(super) fn stopped(cause: &str) -> AppendError {
 }
 
 impl Shared {
+    /// Tells everybody that the writer gives up. Health first: whoever is told must also be able to see it.
+    fn fail(
+        &self,
+        error: &rusqlite::Error,
+        waiting: impl Iterator<Item = oneshot::Sender<Outcome>>,
+    ) {
+        let cause = error.to_string();
+        self.health.send_replace(Health::Failed(cause.clone()));
+        for reply in waiting {
+            let _ = reply.send(Err(stopped(&cause)));
+        }
+    }
+
     /// Shows a commit to subscribers and readers, before its writers hear of it: they may read at once.
     fn publish(&self, written: Vec<crate::log::RecordedEvent>) {
         let Some(last) = written.last().map(|event| event.position) else {

@@ -3,6 +3,7 @@
 mod damage;
 #[cfg(feature = "failpoints")]
 mod failing;
+mod fixture;
 mod model;
 mod restart;
 mod verbs;

@@ -17,7 +17,7 @@ use crate::log::{
 };
 
 /// A log with everything in it: metadata, a deleted and a recreated stream, a tombstone, odd payloads.
-async fn lively(log: &dyn EventLog) {
+pub(super) async fn lively(log: &dyn EventLog) {
     for turn in 0..30_u64 {
         let s = stream(&format!("a-{}", turn % 3));
         log.append(&s, Expected::Any, vec![event(u128::from(turn))])
