@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::grpc::MessageCodec")
         // Payloads are handed through, not copied.
         .bytes(".event_store.client")
         .include_file("protos.rs")

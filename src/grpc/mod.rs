@@ -4,6 +4,7 @@
 
 pub mod auth;
 mod caller;
+mod codec;
 mod desk;
 mod fields;
 pub mod limits;
@@ -11,6 +12,7 @@ mod policy;
 mod status;
 
 pub use caller::Caller;
+pub use codec::MessageCodec;
 pub use desk::{Clock, CommandRequest, Desk, Follow, Options};
 pub use fields::Fields;
 pub use policy::{ACTIONS, Action, Grant, PUBLIC, authorise, authorise_own, grant};

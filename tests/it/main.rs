@@ -18,6 +18,7 @@
 
 mod acceptance;
 #[cfg(feature = "failpoints")]
+mod certificate;
 mod crash;
 mod door;
 mod oulad;

@@ -57,12 +57,18 @@ pub struct World {
 impl World {
     /// Starts a server and walks the journey.
     pub async fn make() -> Self {
+        // The tests of every method come from one address.
+        Self::with("limits.verifications=1000000").await
+    }
+
+    /// The same with another setting.
+    pub async fn with(setting: &str) -> Self {
         let data = TempDir::new().unwrap();
         let mut layers = Layers::default();
         for setting in [
             format!("data.dir={}", data.path().display()),
             "server.listen=127.0.0.1:0".to_owned(),
-            "limits.verifications=1000000".to_owned(),
+            setting.to_owned(),
         ] {
             layers.assign(&setting).unwrap();
         }
