@@ -21,6 +21,7 @@ mod acceptance;
 mod certificate;
 mod crash;
 mod door;
+mod operations;
 mod oulad;
 mod policy;
 mod rubbish;
