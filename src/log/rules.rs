@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::kernel::{Moment, Revision, StreamName};
 use crate::log::{AppendError, NewEvent, StreamMetadata};
 
@@ -94,7 +96,41 @@ pub fn parse_metadata(is_json: bool, data: &[u8]) -> StreamMetadata {
     if !is_json {
         return StreamMetadata::default();
     }
-    serde_json::from_slice(data).unwrap_or_default()
+    let data = data.strip_prefix(UTF8_MARK).unwrap_or(data);
+    // By way of a map: of a key that is there twice, the last counts.
+    serde_json::from_slice::<Map<String, Value>>(data)
+        .ok()
+        .filter(|keys| keys.iter().all(|(key, value)| is_of_its_kind(key, value)))
+        .and_then(|keys| serde_json::from_value(Value::Object(keys)).ok())
+        .unwrap_or_default()
+}
+
+/// Some writers of JSON begin with it.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a known key has a value of its kind; of other keys anything goes.
+fn is_of_its_kind(key: &str, value: &Value) -> bool {
+    match key {
+        "$maxCount" | "$maxAge" | "$tb" | "$cacheControl" => value.is_i64(),
+        "$tmp" => value.is_boolean(),
+        "$acl" => value.as_object().is_some_and(|acl| {
+            acl.iter().all(|(right, holders)| {
+                ACL_RIGHTS.contains(&right.as_str()) && are_holders(holders)
+            })
+        }),
+        _ => true,
+    }
+}
+
+/// The rights that an access list may speak of: read, write, delete, and of the metadata read and write.
+const ACL_RIGHTS: [&str; 5] = ["$r", "$w", "$d", "$mr", "$mw"];
+
+/// A user or role, or several.
+fn are_holders(value: &Value) -> bool {
+    value.is_string()
+        || value
+            .as_array()
+            .is_some_and(|holders| holders.iter().all(Value::is_string))
 }
 
 /// The stored form of metadata.

@@ -54,7 +54,10 @@ pub(super) fn system_metadata_event(
 /// The event that ends a stream.
 pub(super) fn tombstone_event(stream: &StreamName) -> NewEvent {
     let id = derived_id(&[b"tombstone", stream.as_str().as_bytes()]);
-    system_event(id, rules::TOMBSTONE_TYPE, b"{}".to_vec())
+    NewEvent {
+        is_json: false,
+        ..system_event(id, rules::TOMBSTONE_TYPE, Vec::new())
+    }
 }
 
 fn system_event(id: Uuid, event_type: &str, data: Vec<u8>) -> NewEvent {

@@ -28,3 +28,5 @@ mod rubbish;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
+mod wire_client;
+mod wire_streams;

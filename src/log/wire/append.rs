@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Status, Streaming};
 
+use super::body::Whole;
 use super::errors;
 use super::messages::{
     Expectation, NONE_OR_END, NoEvent, Proposed, read_stream_name, size_of, write_position,
@@ -18,6 +19,7 @@ use shared::streams::{AppendReq, AppendResp, append_req, append_resp};
 pub(super) async fn append(
     node: &Arc<Node>,
     mut requests: Streaming<AppendReq>,
+    whole: Option<Whole>,
 ) -> Result<AppendResp, Status> {
     let options = match next(&mut requests).await? {
         Some(append_req::Content::Options(options)) => options,
@@ -29,6 +31,9 @@ pub(super) async fn append(
     node.check_writable()?;
     let stream = read_stream_name(options.stream_identifier.as_ref())?;
     let events = collect(&mut requests).await?;
+    if whole.is_some_and(|whole| !whole.get()) {
+        return Err(Status::cancelled("the client gave the append up"));
+    }
     match write(node, &stream, expectation.expected()?, events).await {
         Ok(written) => Ok(success(&written)),
         Err(AppendError::WrongExpected { current, .. }) => Ok(wrong(expectation, current)),

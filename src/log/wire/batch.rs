@@ -63,7 +63,7 @@ struct Open {
     head: Head,
     events: Vec<NewEvent>,
     bytes: usize,
-    deadline: Option<Instant>,
+    deadline: Instant,
 }
 
 /// What every reply to an append carries.
@@ -86,11 +86,11 @@ async fn serve(
         FuturesUnordered::new();
     let mut more = true;
     loop {
-        let soonest = open.values().filter_map(|append| append.deadline).min();
+        let soonest = open.values().map(|append| append.deadline).min();
         let reply = tokio::select! {
             biased;
             Some(reply) = writing.next(), if !writing.is_empty() => reply,
-            () = sleep_until(soonest) => {
+            () = sleep_until(soonest), if soonest.is_some() => {
                 for reply in expire(&mut open, Instant::now()) {
                     send(replies, reply).await?;
                 }
@@ -175,7 +175,7 @@ fn fragment(
                     append.head.error(error, &shared::AccessDenied {}),
                 ));
             }
-            Ok(append) if append.deadline.is_some_and(|at| at <= Instant::now()) => {
+            Ok(append) if append.deadline <= Instant::now() => {
                 return Ok(Next::reply(append.head.timeout(form)));
             }
             Ok(append) if open.len() < MAX_OPEN => {
@@ -228,7 +228,9 @@ fn begin(correlation: Uuid, form: UuidForm, options: req::Options) -> Result<Ope
         },
         events: Vec::new(),
         bytes: 0,
-        deadline: options.deadline_option.map(deadline),
+        deadline: options
+            .deadline_option
+            .map_or_else(|| Instant::now() + MAX_COLLECTING, deadline),
     })
 }
 
@@ -251,7 +253,7 @@ fn deadline(option: req::options::DeadlineOption) -> Instant {
 fn expire(open: &mut HashMap<Uuid, Open>, now: Instant) -> Vec<BatchAppendResp> {
     let late: Vec<Uuid> = open
         .iter()
-        .filter(|(_, append)| append.deadline.is_some_and(|at| at <= now))
+        .filter(|(_, append)| append.deadline <= now)
         .map(|(id, _)| *id)
         .collect();
     late.iter()

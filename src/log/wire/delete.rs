@@ -7,6 +7,7 @@ use tonic::Status;
 use super::errors;
 use super::messages::{Expectation, read_stream_name, write_position};
 use super::node::Node;
+use crate::log::rules;
 use crate::proto::event_store::client as shared;
 use shared::streams::{
     DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, delete_req, delete_resp, tombstone_req,
@@ -27,11 +28,14 @@ pub(super) async fn delete(node: &Arc<Node>, request: DeleteReq) -> Result<Delet
     node.check_writable()?;
     let stream = read_stream_name(options.stream_identifier.as_ref())?;
     let expected = expectation.expected()?;
-    let position = node
-        .log
-        .delete(&stream, expected)
-        .await
-        .map_err(|error| errors::of_append(error, expectation))?;
+    let deleted = if rules::owner_of(&stream).is_some() {
+        // Accepted by the official server, and nothing is to be seen of it afterwards.
+        let unchanged = node.log.append(&stream, expected, Vec::new()).await;
+        unchanged.map(|unchanged| unchanged.position)
+    } else {
+        node.log.delete(&stream, expected).await
+    };
+    let position = deleted.map_err(|error| errors::of_append(error, expectation))?;
     Ok(DeleteResp {
         position_option: Some(delete_resp::PositionOption::Position(
             delete_resp::Position {

@@ -20,6 +20,7 @@
 
 mod append;
 mod batch;
+mod body;
 mod delete;
 mod derived;
 mod errors;

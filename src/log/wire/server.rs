@@ -17,6 +17,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt as _;
 
+use super::body::{self, Whole};
 use super::node::{Node, Options};
 use super::{features, pages, streams};
 use crate::log::EventLog;
@@ -120,7 +121,9 @@ async fn answer(
     if request.method() == http::Method::GET {
         return Ok(pages::page(&node, request.uri().path()).await);
     }
-    let mut request = request.map(Body::new);
+    let whole = Whole::default();
+    let mut request = request.map(|body| Body::new(body::Watched::new(body, whole.clone())));
+    request.extensions_mut().insert(whole);
     let timeout = request
         .headers_mut()
         .remove("grpc-timeout")

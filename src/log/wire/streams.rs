@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::body::Whole;
 use super::node::Node;
 use super::read::{AllRead, Over, REPLIES, Replies, StreamRead};
 use super::request::{self, Target};
@@ -80,7 +81,8 @@ impl Streams for Service {
         request: Request<Streaming<proto::AppendReq>>,
     ) -> Result<Response<proto::AppendResp>, Status> {
         let deadline = deadline_of(&request);
-        let appended = append::append(&self.node, request.into_inner());
+        let whole = request.extensions().get::<Whole>().cloned();
+        let appended = append::append(&self.node, request.into_inner(), whole);
         Ok(Response::new(within(deadline, appended).await?))
     }
 
