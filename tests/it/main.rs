@@ -27,6 +27,7 @@ mod policy;
 mod rubbish;
 #[path = "../support/mod.rs"]
 mod support;
-mod world;
 mod wire_client;
+mod wire_groups;
 mod wire_streams;
+mod world;

@@ -42,6 +42,7 @@ over_both! {
 }
 
 async fn expectations(node: Node) {
+    use append_resp::wrong_expected_version as fields;
     assert_eq!(node.put("s", NO_STREAM, vec![event(1)]).await, 0);
     assert_eq!(node.put("s", Expect::Revision(0), vec![event(2)]).await, 1);
     assert_eq!(node.put("s", STREAM_EXISTS, vec![event(3)]).await, 2);
@@ -53,7 +54,6 @@ async fn expectations(node: Node) {
     let append_resp::Result::WrongExpectedVersion(wrong) = refused else {
         panic!("{refused:?}");
     };
-    use append_resp::wrong_expected_version as fields;
     assert_eq!(
         wrong.current_revision_option,
         Some(fields::CurrentRevisionOption::CurrentRevision(3))
@@ -144,6 +144,7 @@ async fn tombstoned(node: Node) {
 }
 
 async fn recreated(node: Node) {
+    use proto::delete_req::options::ExpectedStreamRevision as Said;
     node.put("s", ANY, vec![event(1), event(2)]).await;
     let delete = |revision| proto::DeleteReq {
         options: Some(proto::delete_req::Options {
@@ -151,7 +152,6 @@ async fn recreated(node: Node) {
             expected_stream_revision: Some(revision),
         }),
     };
-    use proto::delete_req::options::ExpectedStreamRevision as Said;
     let wrong = node
         .streams
         .clone()
@@ -307,6 +307,7 @@ async fn derived(node: Node) {
 }
 
 async fn batch(node: Node) {
+    use batch_append_req::options::ExpectedStreamPosition as Said;
     let append = |correlation: u128, revision, id| proto::BatchAppendReq {
         correlation_id: Some(shared::Uuid {
             value: Some(shared::uuid::Value::String(
@@ -326,16 +327,13 @@ async fn batch(node: Node) {
         }],
         is_final: true,
     };
-    use batch_append_req::options::ExpectedStreamPosition as Said;
     let requests = vec![
         append(1, Said::NoStream(()), 1),
         append(2, Said::StreamPosition(9), 2),
         append(3, Said::StreamPosition(0), 3),
     ];
-    let call = node
-        .streams
-        .clone()
-        .batch_append(futures::stream::iter(requests));
+    let mut client = node.streams.clone();
+    let call = client.batch_append(futures::stream::iter(requests));
     let mut replies = call.await.unwrap().into_inner();
     let mut outcomes = Vec::new();
     while let Some(reply) = replies.message().await.unwrap() {

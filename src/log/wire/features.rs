@@ -9,10 +9,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-use super::errors;
 use super::messages::{TICKS_PER_MICRO, UuidForm, write_position};
 use super::node::Node;
 use super::streams::ReplyStream;
+use super::{errors, persistent};
 use crate::log::rules;
 use crate::proto::event_store::client as shared;
 use shared::gossip::gossip_server::{Gossip, GossipServer};
@@ -69,10 +69,16 @@ impl ServerFeatures for Service {
         &self,
         _: Request<shared::Empty>,
     ) -> Result<Response<SupportedMethods>, Status> {
+        let (groups, calls) = persistent::SERVED;
+        let of_groups = calls
+            .iter()
+            .map(|call| (groups, *call, &["stream", "all"][..]));
         let methods = SERVED
             .iter()
+            .copied()
+            .chain(of_groups)
             .map(|(service, method, features)| SupportedMethod {
-                method_name: (*method).to_owned(),
+                method_name: method.to_owned(),
                 service_name: format!("event_store.client.{service}"),
                 features: features
                     .iter()
@@ -166,9 +172,8 @@ impl Operations for Service {
         &self,
         _: Request<shared::Empty>,
     ) -> Result<Response<shared::Empty>, Status> {
-        Err(Status::unimplemented(
-            "there are no persistent subscriptions",
-        ))
+        persistent::restart(&self.node).await?;
+        Ok(Response::new(shared::Empty {}))
     }
 }
 

@@ -30,6 +30,7 @@ mod links;
 mod messages;
 mod node;
 mod pages;
+mod persistent;
 mod read;
 mod request;
 mod server;

@@ -8,7 +8,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::derived::Derived;
-use super::errors;
+use super::{errors, persistent};
 use crate::kernel::derived_id;
 use crate::log::EventLog;
 
@@ -31,6 +31,8 @@ pub(super) struct Node {
     pub(super) id: Uuid,
     /// The streams that are derived.
     pub(super) derived: Derived,
+    /// The persistent subscriptions.
+    pub(super) groups: persistent::Registry,
     /// True once it is going down.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -48,6 +50,7 @@ impl Node {
             address,
             id: derived_id(&[b"esdb-node", address.to_string().as_bytes()]),
             derived: Derived::default(),
+            groups: persistent::Registry::default(),
             options,
             closing,
         }

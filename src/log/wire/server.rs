@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::body::{self, Whole};
 use super::node::{Node, Options};
-use super::{features, pages, streams};
+use super::{features, pages, persistent, streams};
 use crate::log::EventLog;
 
 /// Keep-alive of the official server: a ping every ten seconds, ten to answer it.
@@ -55,7 +55,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (close, closing) = watch::channel(false);
     let node = Arc::new(Node::new(log, options, listener.local_addr()?, closing));
-    let routes = features::add(streams::routes(&node), &node).prepare();
+    let routes = features::add(streams::routes(&node), &node);
+    let routes = persistent::add(routes, &node).prepare();
     let connections = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {

@@ -1,0 +1,168 @@
+//! A group's events in order: what is there, then what comes.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::settings::Source;
+use crate::kernel::{Position, StreamName};
+use crate::log::wire::errors;
+use crate::log::wire::filter::EventFilter;
+use crate::log::wire::links::{self, Resolved};
+use crate::log::wire::node::Node;
+use crate::log::{Delivery, Direction, Filter, ReadFrom, RecordedEvent};
+
+/// What the feed hands to its group.
+pub(super) enum Fed {
+    /// The next event and its number: revision or position.
+    Event(u64, Box<Resolved>),
+    /// Events up to here are none of the group's.
+    Passed(u64),
+    /// What was there is read.
+    Live,
+}
+
+/// A group's source and where it goes on.
+pub(super) struct Feed {
+    pub(super) node: Arc<Node>,
+    pub(super) source: Source,
+    pub(super) filter: Option<EventFilter>,
+    pub(super) resolve: bool,
+    /// The first number wanted; none for what comes only.
+    pub(super) next: Option<u64>,
+    pub(super) out: mpsc::Sender<Fed>,
+}
+
+/// The group is gone, or the source failed with this.
+pub(super) struct Ended(pub(super) Option<Status>);
+
+impl Feed {
+    /// Feeds until the group is gone or the source fails.
+    pub(super) async fn run(self) -> Ended {
+        match self.source.clone() {
+            Source::All => self.all().await,
+            Source::Stream(name) => match StreamName::new(name) {
+                Ok(stream) => self.stream(stream).await,
+                Err(error) => Ended(Some(errors::malformed(error.to_string()))),
+            },
+        }
+    }
+
+    async fn all(self) -> Ended {
+        let from = match self.next {
+            Some(next) => Position(next.saturating_sub(1)),
+            None => match self.node.log.head().await {
+                Ok(head) => head,
+                Err(error) => return Ended(Some(errors::of_read(error))),
+            },
+        };
+        let mut live = self.node.log.subscribe(from, Filter::default());
+        while let Some(delivery) = live.next().await {
+            let sent = match delivery {
+                Ok(Delivery::Events(events)) => self.send_all(events).await,
+                Ok(Delivery::CaughtUp(_)) => self.send(Fed::Live).await,
+                Ok(Delivery::Checkpoint(_)) => Ok(()),
+                Err(error) => return Ended(Some(errors::of_read(error))),
+            };
+            if let Err(ended) = sent {
+                return ended;
+            }
+        }
+        Ended(None)
+    }
+
+    async fn send_all(&self, events: Vec<RecordedEvent>) -> Result<(), Ended> {
+        for event in events {
+            let number = event.position.0;
+            let wanted = match &self.filter {
+                None => true,
+                Some(filter) => filter
+                    .admits(&event)
+                    .map_err(|status| Ended(Some(status)))?,
+            };
+            // A group's own notes are never among its events: they would make more of themselves.
+            let own = event
+                .stream
+                .as_str()
+                .starts_with("$persistentsubscription-$all::");
+            if wanted && !own {
+                self.deliver(number, event).await?;
+            } else {
+                self.send(Fed::Passed(number)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream(self, stream: StreamName) -> Ended {
+        match self.stream_events(&stream).await {
+            Ok(()) => Ended(None),
+            Err(ended) => ended,
+        }
+    }
+
+    async fn stream_events(&self, stream: &StreamName) -> Result<(), Ended> {
+        let failed = |error| Ended(Some(errors::of_read(error)));
+        let head = self.node.log.head().await.map_err(failed)?;
+        let mut next = match self.next {
+            Some(next) => self.catch_up(stream, next).await?,
+            None => 0,
+        };
+        self.send(Fed::Live).await?;
+        let filter = Filter {
+            stream_prefixes: vec![stream.as_str().to_owned()],
+            ..Filter::default()
+        };
+        let mut live = self.node.log.subscribe(head, filter);
+        while let Some(delivery) = live.next().await {
+            let Delivery::Events(events) = delivery.map_err(failed)? else {
+                continue;
+            };
+            for event in events {
+                if event.stream == *stream && event.revision >= next {
+                    next = event.revision.saturating_add(1);
+                    self.deliver(event.revision, event).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn catch_up(&self, stream: &StreamName, from: u64) -> Result<u64, Ended> {
+        /// Events fetched at a time.
+        const PAGE: usize = 256;
+        let mut next = from;
+        loop {
+            let from = ReadFrom::Revision(next);
+            let read = self
+                .node
+                .read_stream(stream, from, Direction::Forward, PAGE);
+            let slice = read
+                .await
+                .map_err(|error| Ended(Some(errors::of_read(error))))?;
+            for event in slice.events {
+                next = event.revision.saturating_add(1);
+                self.deliver(event.revision, event).await?;
+            }
+            if slice.end {
+                return Ok(next);
+            }
+        }
+    }
+
+    async fn deliver(&self, number: u64, event: RecordedEvent) -> Result<(), Ended> {
+        let resolved = if self.resolve {
+            let followed = links::resolve(&self.node, event).await;
+            followed.map_err(|status| Ended(Some(status)))?
+        } else {
+            Resolved::plain(event)
+        };
+        self.send(Fed::Event(number, Box::new(resolved))).await
+    }
+
+    async fn send(&self, fed: Fed) -> Result<(), Ended> {
+        self.out.send(fed).await.map_err(|_| Ended(None))
+    }
+}

@@ -1,0 +1,26 @@
+//! Persistent subscriptions: groups of consumers whose progress the server keeps.
+//!
+//! ```text
+//!   feed.rs     the group's events in order: what is there, then what comes; links followed
+//!      │
+//!   group.rs    one task a group: buffer ──> consumers ──> acknowledged | again | parked
+//!      │        checkpoint: everything below the lowest that is not done
+//!   registry.rs the groups by name; their settings in $persistentSubscriptionConfig
+//!      │
+//!   rpc.rs      the calls
+//! ```
+//!
+//! All state lies in ordinary streams of the log, named as the official server names them: a group goes on after a
+//! restart where its checkpoint stands. Delivery is at least once.
+
+mod consumers;
+mod feed;
+mod group;
+mod info;
+mod parked;
+mod registry;
+mod rpc;
+mod settings;
+
+pub(super) use registry::{Registry, restart};
+pub(super) use rpc::{SERVED, add};
