@@ -315,15 +315,19 @@ impl Group {
             return;
         };
         match action {
-            Action::Unknown | Action::Retry => self.again(message, reason).await,
-            Action::Park => self.park(message, reason).await,
+            Action::Unknown | Action::Retry => self.again(message).await,
+            Action::Park => {
+                let reason = format!("Client explicitly NAK'ed message.\n{reason}");
+                self.park(message, &reason).await;
+            }
             Action::Skip | Action::Stop => {}
         }
     }
 
-    async fn again(&mut self, mut message: Message, reason: &str) {
+    async fn again(&mut self, mut message: Message) {
         if message.retries >= self.settings.max_retry_count {
-            return self.park(message, reason).await;
+            let reason = format!("Reached retry count of {}", self.settings.max_retry_count);
+            return self.park(message, &reason).await;
         }
         message.retries += 1;
         self.retry(message);
@@ -382,7 +386,7 @@ impl Group {
             .collect();
         for id in late {
             if let Some(message) = self.done(id) {
-                self.again(message, "Message timed out").await;
+                self.again(message).await;
             }
         }
         let gone: Vec<u64> = self

@@ -121,7 +121,7 @@ impl PersistentSubscriptions for Service {
             .metadata()
             .get("connection-name")
             .and_then(|name| name.to_str().ok())
-            .unwrap_or_default()
+            .unwrap_or("<unknown>")
             .to_owned();
         let mut requests = request.into_inner();
         let Some(proto::ReadReq {
