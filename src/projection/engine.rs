@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -73,7 +74,8 @@ impl Projections {
             .collect();
         let (closing, closed) = watch::channel(false);
         let operations = Arc::new(Operations::default());
-        let mut slots = BTreeMap::new();
+        // Side by side: opening a new file waits for syncs.
+        let mut opening = Vec::new();
         for model in models {
             if let Some(service) = model
                 .sources
@@ -93,10 +95,11 @@ impl Projections {
                 settings.clone(),
                 closed.clone(),
             );
-            slots.insert(name, slot.await?);
+            opening.push(async move { Ok((name, slot.await?)) });
         }
+        let slots: Vec<_> = try_join_all(opening).await?;
         Ok(Self {
-            slots: Arc::new(slots),
+            slots: Arc::new(slots.into_iter().collect()),
             operations,
             closing: Arc::new(closing),
         })
