@@ -164,8 +164,7 @@ impl Payload {
         };
         let json = serde_json::from_str::<Box<RawValue>>(text).ok();
         // Spaces around it would be lost, and a line break would end the line.
-        let verbatim = |raw: &Box<RawValue>| raw.get() == text && !text.contains(['\n', '\r']);
-        json.filter(verbatim)
+        json.filter(|raw| raw.get() == text && !text.contains(['\n', '\r']))
             .map_or_else(|| Self::Text(text.to_owned()), Self::Json)
     }
 

@@ -114,15 +114,13 @@ impl SqliteLog {
 
     async fn write(&self, operation: Operation, bytes: usize) -> Outcome {
         let reply = self.enqueue(operation, bytes + REQUEST_BYTES)?;
-        match reply.await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                // The writer died. Whoever is told must also be able to see it.
-                let mut health = self.shared.health.subscribe();
-                let _ = health.wait_for(|health| *health != Health::Serving).await;
-                Err(gone())
-            }
+        if let Ok(outcome) = reply.await {
+            return outcome;
         }
+        // The writer died. Whoever is told must also be able to see it.
+        let mut health = self.shared.health.subscribe();
+        let _ = health.wait_for(|health| *health != Health::Serving).await;
+        Err(gone())
     }
 
     fn enqueue(
