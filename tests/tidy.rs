@@ -26,7 +26,7 @@ const ROOMS: [&str; 6] = [
 /// A folder of `src/` and what its files may name with `crate::`, besides themselves.
 const ARROWS: &[(&str, &[&str])] = &[
     ("kernel", &[]),
-    ("log", &["kernel"]),
+    ("log", &["kernel", "proto"]),
     ("command", &["kernel", "log"]),
     ("projection", &["kernel", "log", "grpc", "proto"]),
     ("grpc", &["kernel", "log", "command", "proto"]),

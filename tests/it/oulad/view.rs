@@ -122,7 +122,7 @@ impl View {
                 .unwrap()
                 .into_inner();
             found.extend(page.rows.iter().map(|row| {
-                assert_eq!(text(row, "status"), "ISSUED");
+                assert_eq!(text(row, "status"), "VALID");
                 ["holder_name", "internship_title", "end_date"].map(|column| text(row, column))
             }));
             if page.next_page_token.is_empty() {
