@@ -84,6 +84,7 @@ pub fn without_what_differs(mut rows: Rows) -> Rows {
         "revision",
         "code",
         "code_key",
+        "verification_code",
     ];
     const WHO: &[&str] = &[
         "event_id",
