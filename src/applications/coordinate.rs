@@ -74,13 +74,15 @@ impl Coordinator {
                 .applications
                 .contains_key(&submission.ids.application_id)
         };
-        self.first(&order.with(student, register), registered)
+        let begun = self
+            .first(&order.with(student, register), registered)
             .await?;
         if order.validate_only {
             return Ok(checked);
         }
         fail::fail_point!("applications::between_streams");
-        self.finish_submission(order).await
+        let finished = self.finish_submission(order).await?;
+        Ok(told_by_whom_began(finished, begun))
     }
 
     /// The second half of a submission, or its compensation.
@@ -114,12 +116,13 @@ impl Coordinator {
         };
         let student = self.student(order.id).await?;
         let claimed = |state: &Candidacy| state.holds(placement_id, order.id);
-        self.first(&order.with(student, claim), claimed).await?;
+        let begun = self.first(&order.with(student, claim), claimed).await?;
         if order.validate_only {
             return Ok(checked);
         }
         fail::fail_point!("applications::between_streams");
-        self.finish_acceptance(order, student).await
+        let finished = self.finish_acceptance(order, student).await?;
+        Ok(told_by_whom_began(finished, begun))
     }
 
     /// The second half of an acceptance, or its compensation.
@@ -156,23 +159,24 @@ impl Coordinator {
     }
 
     /// The candidacy's half. Its stream may remember the request although what it did was compensated since; then
-    /// it is decided anew, under an id of this attempt.
+    /// it is decided anew, under an id of this attempt. Answers whether this attempt wrote it.
     async fn first(
         &self,
         order: &Order<candidacy::Command>,
         in_effect: impl Fn(&Candidacy) -> bool,
-    ) -> Result<(), CommandError> {
+    ) -> Result<bool, CommandError> {
         let outcome = self.candidacies.execute(order).await?;
         if !outcome.repeated || order.validate_only {
-            return Ok(());
+            return Ok(!outcome.repeated);
         }
         let state = self.candidacies.state(order.id).await?;
         if state.as_ref().is_some_and(in_effect) {
-            return Ok(());
+            return Ok(false);
         }
         let mut again = order.clone();
         again.context.request_id = of_this_attempt(b"again", order);
-        self.candidacies.execute(&again).await.map(drop)
+        self.candidacies.execute(&again).await?;
+        Ok(true)
     }
 
     async fn compensate<C>(
@@ -193,6 +197,14 @@ impl Coordinator {
             .and_then(|state| state.known)
             .map(|known| known.ids.student_id)
             .ok_or_else(|| CommandError::Refused(Box::new(super::Refusal::Unknown)))
+    }
+}
+
+/// The process may be quicker with the second half; whoever began a command now is told that it was done now.
+fn told_by_whom_began(finished: Committed, begun: bool) -> Committed {
+    Committed {
+        repeated: finished.repeated && !begun,
+        ..finished
     }
 }
 

@@ -143,6 +143,27 @@ async fn a_submission_that_died_between_its_streams_is_completed_by_its_retry() 
     assert_eq!(status(&after, 10).await, Some(Status::Submitted));
 }
 
+/// A process that is quicker than the client with the second half, every time.
+#[tokio::test]
+async fn whoever_began_now_is_not_told_of_a_repeat_because_a_process_was_quicker() {
+    let log = MemoryLog::new();
+    let client = coordinator(&log);
+    let order = submitting(1, 10, 100);
+    let quick = {
+        let (process, order) = (coordinator(&log), order.clone());
+        tokio::spawn(async move {
+            while candidacy(&process).await.applications.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            process.finish_submission(&order).await.unwrap()
+        })
+    };
+    let answered = client.submit(&order).await.unwrap();
+    assert_eq!(answered.events, quick.await.unwrap().events);
+    assert!(!answered.repeated);
+    assert!(client.submit(&order).await.unwrap().repeated);
+}
+
 #[tokio::test]
 async fn completing_by_another_hand_first_gives_the_client_the_same_answer() {
     let log = MemoryLog::new();

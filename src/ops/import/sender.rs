@@ -137,7 +137,7 @@ impl Sender {
                 return Err(ImportError::GaveUp {
                     line,
                     seconds: self.give_up_after.as_secs(),
-                    problem: format!("{:?}: {}", status.code(), status.message()),
+                    problem: format!("{path}: {:?}: {}", status.code(), status.message()),
                 });
             }
             sleep(pause.max(at_least)).await;
