@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::items_after_statements,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
     clippy::cast_possible_truncation,
@@ -17,8 +18,8 @@
 )]
 
 mod acceptance;
-#[cfg(feature = "failpoints")]
 mod certificate;
+#[cfg(feature = "failpoints")]
 mod crash;
 mod door;
 mod operations;
