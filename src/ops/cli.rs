@@ -61,7 +61,7 @@ enum Verb {
     /// Call any method of any service with JSON
     Call(verbs::call::CallArgs),
     /// Work with one log by itself
-    Log(verbs::log_serve::LogArgs),
+    Log(verbs::log::LogArgs),
     /// List, check and rebuild the read models
     Projections(verbs::projections::ProjectionsArgs),
     /// Show what is set, with units, limits and where it came from
@@ -103,7 +103,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Log(args) => {
             let config = Config::load(&layers)?;
             telemetry::start(&config.level, config.format);
-            runtime()?.block_on(verbs::log_serve::run(
+            runtime()?.block_on(verbs::log::run(
                 args,
                 cli.settings.data,
                 cli.settings.listen,

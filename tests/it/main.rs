@@ -22,6 +22,7 @@ mod certificate;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod door;
+mod log_verbs;
 mod operations;
 mod oulad;
 mod policy;

@@ -18,16 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::import::{Copied, Numbering};
+use super::import::{BATCH_EVENTS, Copied, Numbering, same};
 use super::reader::Reader;
 use super::tools::{self, ToolError};
 use super::{SqliteLog, writer};
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::canonical::event_digest;
-use crate::log::{Direction, Filter, RecordedEvent};
-
-/// Events read at a time.
-const BATCH_EVENTS: usize = 512;
+use crate::log::{Direction, EventLog as _, Filter, RecordedEvent};
 
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -61,11 +58,12 @@ pub fn dump(
     dir: &Path,
     out: &mut dyn Write,
     mut progress: impl FnMut(Position, Position),
-) -> Result<Position, ToolError> {
+) -> Result<Copied, ToolError> {
     let (connection, path) = tools::open_beside(dir)?;
     let (head, _) = writer::end_of(&connection)?;
     let mut reader = Reader::open(&path)?;
     let mut at = Position::START;
+    let mut events = 0;
     while at < head {
         let page = reader.page(
             at,
@@ -74,6 +72,7 @@ pub fn dump(
             BATCH_EVENTS,
             &Filter::default(),
         )?;
+        events += page.events.len() as u64;
         for event in &page.events {
             serde_json::to_writer(&mut *out, &Line::of(event)).map_err(std::io::Error::from)?;
             out.write_all(b"\n")?;
@@ -82,10 +81,59 @@ pub fn dump(
         progress(at, head);
     }
     out.flush()?;
-    Ok(head)
+    Ok(Copied {
+        events,
+        examined: head,
+    })
 }
 
-/// Reads a dump back into `log`, positions included. What is there already is passed over.
+/// Compares a dump with the log in `dir` that it was made of, which may have grown since.
+///
+/// # Errors
+/// A line that is none, or the first event that differs.
+pub fn check_dump(
+    dir: &Path,
+    input: &mut dyn BufRead,
+    mut progress: impl FnMut(Position, Position),
+) -> Result<Copied, ToolError> {
+    let (connection, path) = tools::open_beside(dir)?;
+    let (head, _) = writer::end_of(&connection)?;
+    let mut reader = Reader::open(&path)?;
+    let mut lines = Lines::of(input);
+    let mut done = Copied::default();
+    loop {
+        let batch = lines.batch()?;
+        let Some(last) = batch.last() else {
+            return Ok(done);
+        };
+        let to = last.position.min(head);
+        let page = reader.page(
+            done.examined,
+            to,
+            Direction::Forward,
+            usize::MAX,
+            &Filter::default(),
+        )?;
+        equal(&page.events, &batch)?;
+        done.events += batch.len() as u64;
+        done.examined = to;
+        progress(to, head);
+    }
+}
+
+/// The same events in the same order.
+fn equal(expected: &[RecordedEvent], found: &[RecordedEvent]) -> Result<(), ToolError> {
+    for (index, event) in expected.iter().enumerate() {
+        same(event, found.get(index), Numbering::Keep)?;
+    }
+    match found.get(expected.len()) {
+        Some(more) => same(more, None, Numbering::Keep),
+        None => Ok(()),
+    }
+}
+
+/// Reads a dump back into `log`, positions included. What is there already is passed over. Every event is then read
+/// from the log and compared with its line.
 ///
 /// # Errors
 /// A line that is none or was changed; a log that has something else at its place.
@@ -94,30 +142,66 @@ pub async fn load(
     input: &mut (dyn BufRead + Send),
     mut progress: impl FnMut(Copied) + Send,
 ) -> Result<Copied, ToolError> {
+    let mut lines = Lines::of(input);
     let mut done = Copied::default();
-    let mut batch = Vec::with_capacity(BATCH_EVENTS);
-    let mut number = 0;
-    let mut text = String::new();
     loop {
-        text.clear();
-        let more = input.read_line(&mut text)? > 0;
-        number += 1;
-        if more && !text.trim().is_empty() {
-            batch.push(event_of(&text).map_err(|problem| ToolError::Line {
-                line: number,
-                problem,
-            })?);
-        }
-        if batch.len() == BATCH_EVENTS || (!more && !batch.is_empty()) {
-            done.events += batch.len() as u64;
-            done.examined = batch.last().map_or(done.examined, |event| event.position);
-            log.import(std::mem::take(&mut batch), Numbering::Keep)
-                .await?;
-            progress(done);
-        }
-        if !more {
+        let batch = lines.batch()?;
+        let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return Ok(done);
+        };
+        done.events += batch.len() as u64;
+        done.examined = last.position;
+        let before = Position(first.position.0.saturating_sub(1));
+        log.import(batch.clone(), Numbering::Keep).await?;
+        let kept = log
+            .read_all(
+                Some(before),
+                Direction::Forward,
+                batch.len(),
+                &Filter::default(),
+            )
+            .await?;
+        equal(&batch, &kept.events)?;
+        progress(done);
+    }
+}
+
+/// Payload bytes taken over in one step, beyond which no further event joins: a quarter of what one read answers.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// The events of a dump, some at a time.
+struct Lines<'a, R: ?Sized> {
+    input: &'a mut R,
+    number: usize,
+}
+
+impl<'a, R: BufRead + ?Sized> Lines<'a, R> {
+    fn of(input: &'a mut R) -> Self {
+        Self { input, number: 0 }
+    }
+
+    /// The next events; none at the end.
+    fn batch(&mut self) -> Result<Vec<RecordedEvent>, ToolError> {
+        let mut batch = Vec::with_capacity(BATCH_EVENTS);
+        let mut text = String::new();
+        let mut bytes = 0;
+        while batch.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
+            text.clear();
+            if self.input.read_line(&mut text)? == 0 {
+                break;
+            }
+            self.number += 1;
+            if text.trim().is_empty() {
+                continue;
+            }
+            let event = event_of(&text).map_err(|problem| ToolError::Line {
+                line: self.number,
+                problem,
+            })?;
+            bytes += event.data.len() + event.metadata.len();
+            batch.push(event);
         }
+        Ok(batch)
     }
 }
 

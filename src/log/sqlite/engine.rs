@@ -83,6 +83,17 @@ impl SqliteLog {
         })
     }
 
+    /// One that nobody can write to.
+    pub(super) fn without_writer(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            queue: Mutex::new(None),
+            writer: Mutex::new(None),
+            queue_appends: 0,
+            protected: Protected::default(),
+        }
+    }
+
     /// Has the writer do what is no append, in turn with the appends.
     pub(super) async fn operate(&self, operation: Operation) -> Outcome {
         self.write(operation, 0).await
@@ -182,7 +193,7 @@ impl Drop for SqliteLog {
 
 fn gone() -> AppendError {
     AppendError::Unavailable {
-        cause: "it was closed, or its writer is gone".into(),
+        cause: "it was closed, or is open for reading only".into(),
         retry: false,
     }
 }

@@ -12,7 +12,7 @@ use crate::log::{
 };
 
 /// Events taken over in one step.
-const BATCH_EVENTS: usize = 512;
+pub(super) const BATCH_EVENTS: usize = 512;
 
 /// What becomes of the positions of another log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl SqliteLog {
     }
 }
 
-fn same(
+pub(super) fn same(
     left: &RecordedEvent,
     right: Option<&RecordedEvent>,
     numbering: Numbering,

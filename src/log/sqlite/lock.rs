@@ -11,6 +11,11 @@ use super::OpenError;
 
 const FILE: &str = "log.lock";
 
+/// Whether the log in `dir` is open, or its last holder died.
+pub(super) fn is_signed(dir: &Path) -> bool {
+    std::fs::read(dir.join(FILE)).is_ok_and(|holder| !holder.trim_ascii().is_empty())
+}
+
 /// Held while the log is open; let go when dropped.
 #[derive(Debug)]
 pub(super) struct DirectoryLock {

@@ -31,12 +31,15 @@
 //! `scavenged` does not name. The canonical bytes are drawn in [`canonical`](crate::log::canonical).
 
 mod appender;
+mod beside;
 mod checkpoint;
 mod decode;
 mod dump;
 mod engine;
+mod gaps;
 mod heads;
 mod import;
+mod judge;
 mod lock;
 mod open;
 mod reader;
@@ -53,7 +56,7 @@ mod tools;
 mod verify;
 mod writer;
 
-pub use dump::{dump, load};
+pub use dump::{check_dump, dump, load};
 pub use engine::SqliteLog;
 pub use import::{Copied, Numbering};
 pub use open::{OpenError, Options};

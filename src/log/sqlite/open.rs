@@ -109,17 +109,26 @@ impl Place {
             source,
         })?;
         let lock = DirectoryLock::take(dir)?;
-        let database = dir.join(DATABASE);
-        let wal = dir.join(WRITE_AHEAD_LOG);
-        let wal_bytes = std::fs::metadata(&wal).map(|wal| wal.len()).ok();
-        if lock.after_crash && wal_bytes.is_none() {
-            return Err(OpenError::WalMissing { path: wal });
-        }
-        if wal_bytes.unwrap_or_default() == 0 {
-            check_length(&database)?;
-        }
-        Ok(Self { lock, database })
+        check_files(dir, || lock.after_crash)?;
+        Ok(Self {
+            lock,
+            database: dir.join(DATABASE),
+        })
     }
+}
+
+/// Finds a write-ahead log that is gone, and a main file that was cut off. `unclosed` is asked after the files were
+/// looked at: a holder that closes says so before it removes anything.
+pub(super) fn check_files(dir: &Path, unclosed: impl FnOnce() -> bool) -> Result<(), OpenError> {
+    let wal = dir.join(WRITE_AHEAD_LOG);
+    let wal_bytes = std::fs::metadata(&wal).map(|wal| wal.len()).ok();
+    if wal_bytes.is_none() && unclosed() {
+        return Err(OpenError::WalMissing { path: wal });
+    }
+    if wal_bytes.unwrap_or_default() == 0 {
+        check_length(&dir.join(DATABASE))?;
+    }
+    Ok(())
 }
 
 /// Without a write-ahead log the main file must be as long as its header says.

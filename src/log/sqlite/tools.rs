@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::open::{DATABASE, OpenError};
+use super::lock;
+use super::open::{self, DATABASE, OpenError};
 use super::schema::{self, Role};
 use crate::log::{AppendError, ReadError};
 
@@ -55,6 +56,7 @@ pub(super) fn open_beside(dir: &Path) -> Result<(Connection, PathBuf), ToolError
         path: path.clone(),
         source,
     })?;
+    open::check_files(dir, || lock::is_signed(dir))?;
     let connection =
         schema::open_other(&path, Role::Reader).map_err(|error| schema::foreign(&path, error))?;
     schema::check_version(&connection, &path)?;

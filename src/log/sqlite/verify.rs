@@ -8,7 +8,8 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use super::decode::{Columns, Names, Page};
-use super::reader::{COLUMNS, first_not_scavenged};
+use super::gaps::first_not_scavenged;
+use super::reader::COLUMNS;
 use super::rows::{from_column, to_column};
 use super::tools::{self, ToolError};
 use super::writer;

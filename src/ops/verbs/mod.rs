@@ -2,7 +2,7 @@
 
 pub mod call;
 pub mod config;
-pub mod log_serve;
+pub mod log;
 pub mod projections;
 pub mod serve;
 pub mod token;

@@ -4,35 +4,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::print;
 use crate::log::EventLog;
 use crate::log::memory::MemoryLog;
 use crate::log::sqlite::{self, SqliteLog};
 use crate::log::wire;
 use crate::ops::cli::Failure;
+use crate::ops::verbs::print;
 
 /// Where clients of EventStoreDB look.
 const DEFAULT_LISTEN: &str = "127.0.0.1:2113";
 
-/// What can be done with a log.
+/// Arguments of `annals log serve`.
 #[derive(Debug, Args)]
-pub struct LogArgs {
-    #[command(subcommand)]
-    verb: LogVerb,
-}
-
-#[derive(Debug, Subcommand)]
-enum LogVerb {
-    /// Serve the log in --data over EventStoreDB's protocol on --listen
-    Serve(LogServeArgs),
-}
-
-#[derive(Debug, Args)]
-struct LogServeArgs {
+pub(super) struct ServeArgs {
     /// Keep the log in memory only: --data is not looked at
     #[arg(long)]
     memory: bool,
@@ -44,19 +32,9 @@ struct LogServeArgs {
     advertise: Option<SocketAddr>,
 }
 
-/// Does what was asked, on the log in `data`, listening on `listen`.
-pub async fn run(
-    args: LogArgs,
-    data: Option<String>,
-    listen: Option<String>,
-) -> Result<(), Failure> {
-    match args.verb {
-        LogVerb::Serve(args) => serve(args, data, listen).await,
-    }
-}
-
-async fn serve(
-    args: LogServeArgs,
+/// Serves the log in `data` on `listen` until told to stop.
+pub(super) async fn run(
+    args: ServeArgs,
     data: Option<String>,
     listen: Option<String>,
 ) -> Result<(), Failure> {

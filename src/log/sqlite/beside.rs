@@ -1,0 +1,24 @@
+//! A log as it is now, read beside whoever serves it: the source of a copy.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::SqliteLog;
+use super::shared::Shared;
+use super::tools::{self, ToolError};
+use super::writer;
+use crate::log::rules;
+
+impl SqliteLog {
+    /// The log in `dir`, for reading, as far as it goes now. Takes no lock, writes nothing, and answers an append with
+    /// unavailable.
+    ///
+    /// # Errors
+    /// No log, or an unreadable one.
+    pub fn beside(dir: &Path) -> Result<Self, ToolError> {
+        let (connection, path) = tools::open_beside(dir)?;
+        let (head, _) = writer::end_of(&connection)?;
+        let shared = Shared::new(path, rules::system_clock(), head);
+        Ok(Self::without_writer(Arc::new(shared)))
+    }
+}

@@ -1,0 +1,158 @@
+//! Whether an append is written, is a repeat of one, or is refused: the contract's rules, in its order.
+
+use super::appender::{Appender, Halt};
+use super::heads::{Head, Recent, Recents};
+use super::rows::Statements;
+use crate::kernel::{Position, Revision, StreamName};
+use crate::log::{AppendError, Appended, Expected, NewEvent};
+
+/// Ids read of a stream that is not remembered, beside as many as the append has: a retry is of what came last.
+const IDS_BEFORE: usize = 32;
+
+/// What becomes of an append that is not refused.
+pub(super) enum Verdict {
+    /// It is written.
+    Write,
+    /// It was written before, its last event at this revision.
+    Repeat(Revision),
+}
+
+impl Appender<'_> {
+    pub(super) fn judge(
+        &mut self,
+        stream: &StreamName,
+        head: Head,
+        expected: Expected,
+        events: &[NewEvent],
+    ) -> Result<Verdict, Halt> {
+        let verdict = match expected {
+            Expected::Exact(at) if head.last == Some(at) => return Ok(Verdict::Write),
+            Expected::NoStream if head.last.is_none() => return Ok(Verdict::Write),
+            Expected::StreamExists if head.soft_deleted => {
+                return Err(AppendError::StreamDeleted(stream.clone()).into());
+            }
+            Expected::StreamExists if head.last.or(head.described).is_none() => None,
+            Expected::Any | Expected::StreamExists => self.judge_by_ids(head, events)?,
+            Expected::NoStream => self.judge_by_place(head, 0, events, head.soft_deleted)?,
+            Expected::Exact(at) if head.last.is_some_and(|last| at < last) => {
+                self.judge_by_place(head, at + 1, events, false)?
+            }
+            Expected::Exact(_) => None,
+        };
+        verdict.ok_or_else(|| wrong(stream, expected, head.last).into())
+    }
+
+    /// The first id known: all must be. None is a conflict.
+    fn judge_by_ids(
+        &mut self,
+        head: Head,
+        events: &[NewEvent],
+    ) -> rusqlite::Result<Option<Verdict>> {
+        let Some((first, rest)) = events.split_first() else {
+            return Ok(Some(Verdict::Write));
+        };
+        let (Some(stream), Some(_)) = (head.id, head.last) else {
+            return Ok(Some(Verdict::Write));
+        };
+        let recent = recent_of(
+            &mut self.recents,
+            &mut self.statements,
+            stream,
+            events.len(),
+        )?;
+        let Some(place) = recent.revision_of(first.id) else {
+            return Ok(Some(Verdict::Write));
+        };
+        let mut places = rest.iter().map(|event| recent.revision_of(event.id));
+        let last = places.try_fold(place, |_, place| place);
+        Ok(last.map(Verdict::Repeat))
+    }
+
+    /// The ids must be those that lie from `first` on; where they do not begin alike, `or_write`.
+    fn judge_by_place(
+        &mut self,
+        head: Head,
+        first: Revision,
+        events: &[NewEvent],
+        or_write: bool,
+    ) -> rusqlite::Result<Option<Verdict>> {
+        let Some(stream) = head.id else {
+            return Ok(None);
+        };
+        for (revision, event) in (first..).zip(events) {
+            let known = self.statements.at_revision(stream, revision)?;
+            if known.is_some_and(|(id, _)| id == event.id) {
+                continue;
+            }
+            let new_beginning = or_write && revision == first;
+            return Ok(new_beginning.then_some(Verdict::Write));
+        }
+        let last = (first + events.len() as u64).checked_sub(1);
+        Ok(last.filter(|_| !events.is_empty()).map(Verdict::Repeat))
+    }
+
+    pub(super) fn repeat(&mut self, head: Head, revision: Revision) -> Result<Appended, Halt> {
+        let original = match head.id {
+            Some(stream) => self.statements.at_revision(stream, revision)?,
+            None => None,
+        };
+        Ok(Appended {
+            revision: Some(revision),
+            position: original.map_or(self.last_position, |(_, position)| Position(position)),
+            repeated: true,
+        })
+    }
+}
+
+/// The last ids of a stream, read if they are not remembered.
+fn recent_of<'a>(
+    recents: &'a mut Recents,
+    statements: &mut Statements<'_>,
+    stream: i64,
+    count: usize,
+) -> rusqlite::Result<&'a Recent> {
+    if recents.get(stream).is_none() {
+        let mut recent = Recent::default();
+        for (id, revision) in statements.recent_ids(stream, count + IDS_BEFORE)? {
+            recent.push(id, revision, count + IDS_BEFORE);
+        }
+        recents.put(stream, recent);
+    }
+    recents
+        .get(stream)
+        .map(|recent| &*recent)
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+/// Whether a stream may be ended by somebody who expects this.
+pub(super) fn check_ending(
+    stream: &StreamName,
+    head: Head,
+    expected: Expected,
+) -> Result<(), AppendError> {
+    let fits = match expected {
+        Expected::Any => true,
+        Expected::NoStream => head.soft_deleted || head.last.is_none(),
+        Expected::StreamExists if head.soft_deleted => {
+            return Err(AppendError::StreamDeleted(stream.clone()));
+        }
+        Expected::StreamExists => head.last.or(head.described).is_some(),
+        Expected::Exact(at) => head.last == Some(at),
+    };
+    if !fits {
+        return Err(wrong(stream, expected, head.last));
+    }
+    Ok(())
+}
+
+pub(super) fn wrong(
+    stream: &StreamName,
+    expected: Expected,
+    current: Option<Revision>,
+) -> AppendError {
+    AppendError::WrongExpected {
+        stream: stream.clone(),
+        expected,
+        current,
+    }
+}

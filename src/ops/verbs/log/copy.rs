@@ -1,0 +1,136 @@
+//! `annals log copy FROM TO`: a log to another, to a file of lines, or back. Ids, times, metadata and revisions stay, and positions
+//! where both ends are ours. A copy that was broken off goes on; one that is complete is compared again.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::endpoint::Endpoint;
+use super::place::existing;
+use super::progress::Progress;
+use super::scavenge::taken;
+use crate::log::EventLog as _;
+use crate::log::sqlite::{
+    Copied, Numbering, Options, SqliteLog, ToolError, check_dump, dump, load,
+};
+use crate::ops::cli::Failure;
+
+/// Arguments of `annals log copy`.
+#[derive(Debug, Args)]
+pub(super) struct CopyArgs {
+    /// A log's directory, a file of lines that ends in .ndjson, or - for standard input
+    from: Endpoint,
+    /// Likewise, - being standard output
+    to: Endpoint,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Copies, compares, and prints what both ends have.
+pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
+    use Endpoint::{Dump, Log, Pipe, Unknown};
+    let copied = match (&args.from, &args.to) {
+        (Log(from), Log(to)) => between_logs(&existing(from)?, to).await?,
+        (Log(from), Dump(to)) => to_file(&existing(from)?, to)?,
+        (Log(from), Pipe) => to_pipe(&existing(from)?)?,
+        (Dump(from), Log(to)) => {
+            let file = File::open(from).map_err(|error| named(from, &error))?;
+            from_lines(&mut BufReader::new(file), to).await?
+        }
+        (Pipe, Log(to)) => from_lines(&mut BufReader::new(io::stdin()), to).await?,
+        (Dump(_) | Pipe, Dump(_) | Pipe) => {
+            let line = "one end must be a log: files of lines are copied by cp";
+            return Err(Failure(line.to_owned()));
+        }
+        (Unknown(address), _) | (_, Unknown(address)) => {
+            return Err(Failure(format!("{address}: no engine has this scheme")));
+        }
+    };
+    report(args, copied)
+}
+
+async fn between_logs(from: &Path, to: &Path) -> Result<Copied, Failure> {
+    let source = SqliteLog::beside(from)?;
+    let last = source.head().await?;
+    let target = SqliteLog::open(to, Options::default()).map_err(taken)?;
+    let progress = Progress::positions("copied");
+    let copied = target
+        .copy_from(&source, Numbering::Keep, |done| {
+            progress.at(done.examined, last);
+        })
+        .await;
+    target.close().await;
+    Ok(copied?)
+}
+
+async fn from_lines(lines: &mut (dyn BufRead + Send), to: &Path) -> Result<Copied, Failure> {
+    let target = SqliteLog::open(to, Options::default()).map_err(taken)?;
+    let progress = Progress::count("copied");
+    let copied = load(&target, lines, |done| progress.done(done.events)).await;
+    target.close().await;
+    Ok(copied?)
+}
+
+/// By way of a file beside it: one that has the name is whole.
+fn to_file(from: &Path, to: &Path) -> Result<Copied, Failure> {
+    let part = PathBuf::from(format!("{}.part", to.display()));
+    let file = File::create(&part).map_err(|error| named(&part, &error))?;
+    let progress = Progress::positions("dumped");
+    let mut out = BufWriter::new(file);
+    dump(from, &mut out, |at, last| progress.at(at, last))?;
+    let file = out
+        .into_inner()
+        .map_err(|error| named(&part, error.error()))?;
+    file.sync_all().map_err(|error| named(&part, &error))?;
+    drop(progress);
+    let progress = Progress::positions("compared");
+    let written = File::open(&part).map_err(|error| named(&part, &error))?;
+    let copied = check_dump(from, &mut BufReader::new(written), |at, last| {
+        progress.at(at, last);
+    })?;
+    std::fs::rename(&part, to).map_err(|error| named(to, &error))?;
+    Ok(copied)
+}
+
+fn to_pipe(from: &Path) -> Result<Copied, Failure> {
+    let progress = Progress::positions("dumped");
+    let mut out = BufWriter::new(io::stdout().lock());
+    match dump(from, &mut out, |at, last| progress.at(at, last)) {
+        Err(ToolError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Copied::default())
+        }
+        dumped => Ok(dumped?),
+    }
+}
+
+/// On standard error where standard output has the lines.
+fn report(args: &CopyArgs, copied: Copied) -> Result<(), Failure> {
+    let text = if args.json {
+        let value = json!({
+            "from": args.from.to_string(),
+            "to": args.to.to_string(),
+            "events": copied.events,
+            "position": copied.examined.0,
+        });
+        format!("{value:#}\n")
+    } else {
+        let (from, to) = (&args.from, &args.to);
+        format!(
+            "{from} -> {to}: {} events up to position {}, compared and equal\n",
+            copied.events, copied.examined
+        )
+    };
+    if args.to == Endpoint::Pipe {
+        eprint!("{}", text.replace(", compared and equal", ""));
+        return Ok(());
+    }
+    Ok(crate::ops::verbs::print(&text)?)
+}
+
+fn named(path: &Path, error: &io::Error) -> Failure {
+    Failure(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,61 @@
+//! `annals log ...`: one log by itself, by its directory. One verb, one file.
+//!
+//! ```text
+//!   stat, verify, dump      read beside a server that runs, on connections that cannot write
+//!   copy                    reads its source likewise; its target must be nobody else's
+//!   scavenge                needs the log for itself
+//!   serve                   is the server
+//! ```
+
+mod copy;
+mod dump;
+mod endpoint;
+mod place;
+mod progress;
+mod scavenge;
+mod serve;
+mod stat;
+mod verify;
+
+use clap::{Args, Subcommand};
+
+use crate::ops::cli::Failure;
+
+/// Arguments of `annals log`.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    #[command(subcommand)]
+    verb: LogVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogVerb {
+    /// Serve the log in --data over EventStoreDB's protocol on --listen
+    Serve(serve::ServeArgs),
+    /// Show the figures of a log, also while it is served
+    Stat(stat::StatArgs),
+    /// Read all of a log, also while it is served, and name position and stream of every damage
+    Verify(verify::VerifyArgs),
+    /// Write every event as a line of JSON, also while the log is served; `copy` reads it back
+    Dump(dump::DumpArgs),
+    /// Remove what stream metadata hides and tombstones ended, and give the space back
+    Scavenge(scavenge::ScavengeArgs),
+    /// Copy a log, going on where an earlier copy ended, and compare both ends
+    Copy(copy::CopyArgs),
+}
+
+/// Does what was asked; `data` is the log's directory where none is named, `listen` is for serving.
+pub async fn run(
+    args: LogArgs,
+    data: Option<String>,
+    listen: Option<String>,
+) -> Result<(), Failure> {
+    match args.verb {
+        LogVerb::Serve(args) => serve::run(args, data, listen).await,
+        LogVerb::Stat(args) => stat::run(&args, data.as_deref()),
+        LogVerb::Verify(args) => verify::run(&args, data.as_deref()),
+        LogVerb::Dump(args) => dump::run(&args, data.as_deref()),
+        LogVerb::Scavenge(args) => scavenge::run(&args, data.as_deref()).await,
+        LogVerb::Copy(args) => copy::run(&args).await,
+    }
+}

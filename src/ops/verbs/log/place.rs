@@ -1,0 +1,64 @@
+//! Which log is meant: a directory, or the `log.db` in it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::ops::cli::Failure;
+
+/// The file that makes a directory a log.
+const DATABASE: &str = "log.db";
+
+/// The log that a verb is about.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The log's directory, or the log.db in it; without it --data
+    #[arg(value_name = "LOG")]
+    log: Option<PathBuf>,
+}
+
+impl Place {
+    /// The directory of a log that exists.
+    pub(super) fn directory(&self, data: Option<&str>) -> Result<PathBuf, Failure> {
+        let named = self.log.clone().or_else(|| data.map(PathBuf::from));
+        let Some(named) = named else {
+            let line = "which log must be said: its directory, such as data/placements";
+            return Err(Failure(line.to_owned()));
+        };
+        existing(&named)
+    }
+}
+
+/// `path` as the directory of a log, whether or not it is one yet.
+pub(super) fn directory_of(path: &Path) -> PathBuf {
+    match (path.file_name(), path.parent()) {
+        (Some(name), Some(parent)) if name == DATABASE => parent.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// `path` as the directory of a log that exists. The data directory of `annals serve` holds several: they are named.
+pub(super) fn existing(path: &Path) -> Result<PathBuf, Failure> {
+    let directory = directory_of(path);
+    if directory.join(DATABASE).exists() {
+        return Ok(directory);
+    }
+    let logs = logs_below(&directory);
+    let named = directory.display();
+    Err(Failure(if logs.is_empty() {
+        format!("no log in {named}")
+    } else {
+        format!("{named} holds several logs, say which: {}", logs.join(", "))
+    }))
+}
+
+fn logs_below(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut logs: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.join(DATABASE).exists())
+        .map(|path| path.display().to_string())
+        .collect();
+    logs.sort();
+    logs
+}

@@ -1,0 +1,232 @@
+//! `annals log ...` with the real binary: what an operator sees and what the exit code says.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use annals::kernel::StreamName;
+use annals::log::sqlite::{Options, SqliteLog};
+use annals::log::{EventLog, Expected, NewEvent, StreamMetadata};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::support::server::Server;
+
+/// Runs `annals log ...`, `input` on its standard input.
+fn annals_with(input: &[u8], arguments: &[&str]) -> Output {
+    let mut child = Command::new(Server::binary())
+        .arg("log")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // It may end without reading.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn annals(arguments: &[&str]) -> Output {
+    annals_with(b"", arguments)
+}
+
+fn out(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The one line of a verb that could not.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn event(id: u128) -> NewEvent {
+    NewEvent {
+        id: Uuid::from_u128(id + 1),
+        event_type: "Tested".into(),
+        is_json: true,
+        data: format!("{{\"number\":{id}}}").into(),
+        metadata: "{}".into(),
+    }
+}
+
+fn stream(name: &str) -> StreamName {
+    StreamName::new(name).unwrap()
+}
+
+/// 40 events in four streams, of one of which only the last two are seen.
+async fn written(dir: &Path) -> SqliteLog {
+    let log = SqliteLog::open(dir, Options::default()).unwrap();
+    for turn in 0..40 {
+        let s = stream(&format!("a-{}", turn % 4));
+        log.append(&s, Expected::Any, vec![event(turn)])
+            .await
+            .unwrap();
+    }
+    let metadata = StreamMetadata {
+        max_count: Some(2),
+        ..StreamMetadata::default()
+    };
+    log.set_metadata(&stream("a-1"), Expected::Any, metadata)
+        .await
+        .unwrap();
+    log
+}
+
+#[tokio::test]
+async fn a_log_that_is_served_is_looked_at_from_beside_and_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("one");
+    let log = written(&dir).await;
+    let at = dir.to_str().unwrap();
+    let figures = json(&annals(&["stat", at, "--json"]));
+    assert_eq!(
+        (&figures["head"], &figures["events"], &figures["streams"]),
+        (&41.into(), &41.into(), &5.into()),
+        "{figures}"
+    );
+    assert!(out(&annals(&["stat", "--data", at])).contains("last position     41"));
+    let found = json(&annals(&["verify", at, "--json"]));
+    assert_eq!(
+        (&found["whole"], &found["damaged"]),
+        (&41.into(), &0.into())
+    );
+    assert_eq!(out(&annals(&["dump", at])).lines().count(), 41);
+    let two = home.path().join("two");
+    out(&annals(&["copy", at, two.to_str().unwrap()]));
+
+    for verb in [&["scavenge", at][..], &["copy", two.to_str().unwrap(), at]] {
+        let line = complaint(&annals(verb));
+        assert!(
+            line.contains(&format!("process {}", std::process::id())) && line.contains("stop"),
+            "{line}"
+        );
+    }
+    log.append(&stream("a-0"), Expected::Exact(9), vec![event(99)])
+        .await
+        .unwrap();
+    log.close().await;
+    // A copy is idempotent, and goes on where it ended.
+    let done = json(&annals(&["copy", "--json", at, two.to_str().unwrap()]));
+    assert_eq!(
+        (&done["events"], &done["position"]),
+        (&42.into(), &42.into())
+    );
+    assert_eq!(
+        out(&annals(&["dump", two.to_str().unwrap()])),
+        out(&annals(&["dump", at]))
+    );
+}
+
+#[tokio::test]
+async fn a_dump_goes_through_files_and_pipes_and_comes_back_equal() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    written(Path::new(&path("one"))).await.close().await;
+    let (one, file) = (path("one"), path("one.ndjson"));
+    let text = out(&annals(&["copy", &one, &file]));
+    assert!(
+        text.contains("41 events up to position 41, compared and equal"),
+        "{text}"
+    );
+    let lines = out(&annals(&["copy", &one, "-"]));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), lines);
+    for _ in 0..2 {
+        out(&annals(&["copy", &file, &path("two")]));
+        out(&annals_with(
+            lines.as_bytes(),
+            &["copy", "-", &path("three")],
+        ));
+    }
+    for copy in ["two", "three"] {
+        assert_eq!(out(&annals(&["dump", &path(copy)])), lines);
+        out(&annals(&["verify", &path(copy)]));
+    }
+    let forged = lines.replace("\"number\":7}", "\"number\":8}");
+    let line = complaint(&annals_with(
+        forged.as_bytes(),
+        &["copy", "-", &path("four")],
+    ));
+    assert!(line.contains("line 8 of the dump: its digest"), "{line}");
+    // A log of its own is no copy of this one.
+    SqliteLog::open(Path::new(&path("five")), Options::default())
+        .unwrap()
+        .append(&stream("a-0"), Expected::Any, vec![event(500)])
+        .await
+        .unwrap();
+    complaint(&annals(&["copy", &one, &path("five")]));
+}
+
+#[tokio::test]
+async fn scavenging_gives_back_what_is_hidden() {
+    let home = tempfile::tempdir().unwrap();
+    written(home.path()).await.close().await;
+    let at = home.path().to_str().unwrap();
+    let done = json(&annals(&["scavenge", at, "--json"]));
+    assert_eq!((&done["events"], &done["streams"]), (&8.into(), &1.into()));
+    assert_eq!(json(&annals(&["stat", at, "--json"]))["scavenged"], 8);
+    out(&annals(&["verify", at]));
+    assert!(out(&annals(&["scavenge", at])).starts_with("0 events"));
+}
+
+#[tokio::test]
+async fn damage_is_named_and_ends_in_failure() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("log.db");
+    let at = file.to_str().unwrap();
+    written(home.path()).await.close().await;
+    let whole = std::fs::read(&file).unwrap();
+    let needle = b"{\"number\":17}";
+    let place = whole
+        .windows(needle.len())
+        .position(|bytes| bytes == needle)
+        .unwrap();
+    let mut flipped = whole.clone();
+    flipped[place + 10] ^= 1;
+    std::fs::write(&file, &flipped).unwrap();
+    let found = annals(&["verify", at]);
+    let line = complaint(&found);
+    assert!(line.contains("damaged in 1 place"), "{line}");
+    let named = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        named.contains("position 18, stream a-1: its digest does not fit"),
+        "{named}"
+    );
+    let found = json(&annals(&["verify", at, "--json"]));
+    assert_eq!(found["damages"][0]["position"], 18);
+    assert!(complaint(&annals(&["dump", at])).contains("position 18"));
+
+    std::fs::write(&file, &whole[..whole.len() - 4096]).unwrap();
+    assert!(complaint(&annals(&["verify", at])).contains("was cut off"));
+    std::fs::write(&file, "dear diary ".repeat(100)).unwrap();
+    assert!(complaint(&annals(&["verify", at])).contains("is no log"));
+    std::fs::write(&file, &whole).unwrap();
+    // As after a crash, but for the file that it leaves.
+    std::fs::write(home.path().join("log.lock"), "4711").unwrap();
+    std::fs::remove_file(home.path().join("log.db-wal")).unwrap();
+    assert!(complaint(&annals(&["verify", at])).contains("log.db-wal is missing"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let at = home.path().to_str().unwrap();
+    assert!(complaint(&annals(&["stat", at])).contains("no log in"));
+    assert!(complaint(&annals(&["stat"])).contains("which log must be said"));
+    assert!(complaint(&annals(&["copy", "-", "-"])).contains("one end must be a log"));
+    assert!(complaint(&annals(&["copy", "ftp://x", at])).contains("no engine"));
+    drop(SqliteLog::open(&home.path().join("tasks"), Options::default()).unwrap());
+    let line = complaint(&annals(&["verify", at]));
+    assert!(
+        line.contains("several logs") && line.contains("tasks"),
+        "{line}"
+    );
+}
