@@ -25,6 +25,19 @@ need_python() {
   python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-with-venv 'python3 python3-venv'
 }
 
+# need_node: Node 20 or later with npm; installs Debian's packages where that is allowed.
+need_node() {
+  if node_runs; then return; fi
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    apt-get update -q && apt-get install -qy nodejs npm
+  fi
+  node_runs || need node-20-with-npm 'nodejs npm'
+}
+
+node_runs() {
+  command -v npm >/dev/null 2>&1 && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null
+}
+
 # tools PACKAGE...: makes the Python packages available under $TOOLS.
 tools() {
   [ -x "$TOOLS/python" ] || python3 -m venv target/tools

@@ -1,6 +1,12 @@
-// The official Node client, unchanged, against `annals log serve`: node kurrentdb_client_test.js HOST:PORT
+// The official Node client, unchanged, against `annals log serve` at SERVED_AT; SERVER is the program.
 const test = require("node:test");
 const assert = require("node:assert");
+const { spawn } = require("node:child_process");
+const { once } = require("node:events");
+const { mkdtempSync, rmSync } = require("node:fs");
+const { createServer } = require("node:net");
+const { tmpdir } = require("node:os");
+const { join } = require("node:path");
 const { randomUUID } = require("node:crypto");
 const {
   KurrentDBClient, jsonEvent, binaryEvent, ANY, NO_STREAM, STREAM_EXISTS, START, END, BACKWARDS,
@@ -9,7 +15,7 @@ const {
   PersistentSubscriptionExistsError, PersistentSubscriptionDoesNotExistError,
 } = require("@kurrent/kurrentdb-client");
 
-const client = KurrentDBClient.connectionString(`kurrentdb://${process.env.ANNALS_ESDB}?tls=false`);
+const client = KurrentDBClient.connectionString(`kurrentdb://${process.env.SERVED_AT}?tls=false`);
 const event = (n = 0) => jsonEvent({ type: "happened", data: { n }, metadata: { by: "test" } });
 const name = () => `node-${randomUUID()}`;
 const all = async (read) => {
@@ -33,6 +39,17 @@ test("every expected revision, repeats and conflicts", async () => {
   await client.appendToStream(stream, event(), { streamState: ANY });
   await assert.rejects(client.appendToStream(stream, event(), { streamState: 9n }), WrongExpectedVersionError);
   await assert.rejects(client.appendToStream(stream, event(), { streamState: NO_STREAM }), WrongExpectedVersionError);
+});
+
+test("batches are whole, repeatable, and refused on conflict", async () => {
+  const stream = name();
+  const batch = [event(0), event(1), event(2)];
+  const done = await client.appendToStream(stream, batch, { streamState: NO_STREAM });
+  const again = await client.appendToStream(stream, batch, { streamState: NO_STREAM });
+  assert.deepEqual(again.position, done.position);
+  await assert.rejects(
+    client.appendToStream(stream, [event(), event()], { streamState: NO_STREAM }), WrongExpectedVersionError);
+  assert.deepEqual(revisions(await all(client.readStream(stream))), [0, 1, 2]);
 });
 
 test("events come back whole, both ways", async () => {
@@ -123,3 +140,58 @@ test("persistent subscriptions: acknowledge, park, replay, info, list", async ()
   await assert.rejects(
     client.getPersistentSubscriptionToStreamInfo(stream, "group"), PersistentSubscriptionDoesNotExistError);
 });
+
+test("a server that is killed and comes back", async () => {
+  const stream = name();
+  const data = mkdtempSync(join(tmpdir(), "annals-"));
+  const port = await freePort();
+  let server = await start(data, port);
+  const own = KurrentDBClient.connectionString(`kurrentdb://127.0.0.1:${port}?tls=false`);
+  try {
+    await own.appendToStream(stream, event(), { streamState: NO_STREAM });
+    for (let killed = 1; killed < 4; killed++) {
+      server.kill("SIGKILL");
+      await once(server, "exit");
+      server = await start(data, port);
+      const sent = event();
+      const streamState = BigInt(killed - 1);
+      const done = await insist(() => own.appendToStream(stream, sent, { streamState }));
+      assert.equal(done.nextExpectedRevision, BigInt(killed));
+    }
+    assert.deepEqual(revisions(await all(own.readStream(stream))), [0, 1, 2, 3]);
+  } finally {
+    await own.dispose();
+    server.kill("SIGKILL");
+    await once(server, "exit");
+    rmSync(data, { recursive: true });
+  }
+});
+
+async function freePort() {
+  const unused = createServer().listen(0, "127.0.0.1");
+  await once(unused, "listening");
+  const { port } = unused.address();
+  unused.close();
+  await once(unused, "close");
+  return port;
+}
+
+async function start(data, port) {
+  const parts = ["log", "serve", "--data", data, "--listen", `127.0.0.1:${port}`];
+  const server = spawn(process.env.SERVER, parts, { stdio: ["ignore", "pipe", "ignore"] });
+  await Promise.race([once(server.stdout, "data"), once(server, "exit")]);
+  return server;
+}
+
+// A connection that was cut is noticed by the call that meets it; the next one has a new connection.
+async function insist(call) {
+  for (let tries = 0; tries < 50; tries++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof WrongExpectedVersionError) throw error;
+      await new Promise((wait) => setTimeout(wait, 100));
+    }
+  }
+  return call();
+}

@@ -1,14 +1,17 @@
-"""The official Python client, unchanged, against `annals log serve`: python kurrentdbclient_test.py HOST:PORT"""
-import sys
+"""The official Python client, unchanged, against `annals log serve` at SERVED_AT; SERVER is the program."""
+import os
+import socket
+import subprocess
+import tempfile
 import time
 import unittest
 import uuid
 
 from kurrentdbclient import KurrentDBClient, NewEvent, StreamState
-from kurrentdbclient.exceptions import (AlreadyExistsError, NotFoundError, StreamIsDeletedError,
-                                        WrongCurrentVersionError)
+from kurrentdbclient.exceptions import (AlreadyExistsError, KurrentDBClientError, NotFoundError,
+                                        StreamIsDeletedError, WrongCurrentVersionError)
 
-ADDRESS = sys.argv.pop()
+ADDRESS = os.environ["SERVED_AT"]
 
 
 def event(kind="happened", data=b"{}"):
@@ -36,6 +39,15 @@ class Client(unittest.TestCase):
             self.put(event(), version=7)
         with self.assertRaises(WrongCurrentVersionError):
             self.put(event(), version=StreamState.NO_STREAM)
+
+    def test_batches_are_whole_repeatable_and_refused_on_conflict(self):
+        batch = [event(), event(), event()]
+        at = self.client.append_events(self.stream, current_version=StreamState.NO_STREAM, events=batch)
+        again = self.client.append_events(self.stream, current_version=StreamState.NO_STREAM, events=batch)
+        self.assertEqual(at, again)
+        with self.assertRaises(WrongCurrentVersionError):
+            self.client.append_events(self.stream, current_version=StreamState.NO_STREAM, events=[event()])
+        self.assertEqual(2, self.client.get_current_version(self.stream))
 
     def test_events_come_back_whole_both_ways(self):
         sent = [event(data=b'{"n":%d}' % n) for n in range(5)]
@@ -72,6 +84,19 @@ class Client(unittest.TestCase):
         got = [e for e in self.client.read_all(commit_position=at)]
         self.assertEqual(self.stream, got[0].stream_name)
         self.assertFalse([e for e in self.client.read_all() if e.type.startswith("$")])
+
+    def test_filters_by_stream_and_by_type(self):
+        kind = f"kind-{uuid.uuid4().hex}"
+        at = self.put(event(), event(kind), event())
+        by_type = self.client.read_all(filter_include=[kind])
+        self.assertEqual([1], [e.stream_position for e in by_type])
+        by_stream = self.client.read_all(filter_include=[self.stream], filter_by_stream_name=True, backwards=True)
+        self.assertEqual([2, 1, 0], [e.stream_position for e in by_stream])
+        with self.client.subscribe_to_all(commit_position=at, filter_exclude=["happened"],
+                                          include_checkpoints=True) as live:
+            self.put(event("other"))
+            self.assertEqual("other", next(e for e in live if hasattr(e, "stream_name") and e.stream_name == self.stream
+                                           and e.type == "other").type)
 
     def test_catch_up_subscriptions(self):
         at = self.put(event())
@@ -113,6 +138,51 @@ class Client(unittest.TestCase):
         self.client.delete_subscription("group", self.stream)
         with self.assertRaises(NotFoundError):
             self.client.get_subscription_info("group", self.stream)
+
+    def test_a_server_that_is_killed_and_comes_back(self):
+        with tempfile.TemporaryDirectory() as data:
+            port = free_port()
+            server = start(data, port)
+            client = KurrentDBClient(f"kurrentdb://127.0.0.1:{port}?tls=false")
+            try:
+                client.append_to_stream(self.stream, current_version=StreamState.NO_STREAM, events=[event()])
+                for killed in range(1, 4):
+                    server.kill()
+                    server.wait()
+                    server = start(data, port)
+                    sent = event()
+                    insist(lambda: client.append_to_stream(self.stream, current_version=killed - 1, events=[sent]))
+                    self.assertEqual(killed, client.get_current_version(self.stream))
+            finally:
+                client.close()
+                server.kill()
+                server.wait()
+
+
+def free_port():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+def start(data, port):
+    command = [os.environ["SERVER"], "log", "serve", "--data", data, "--listen", f"127.0.0.1:{port}"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with server.stdout as said:
+        said.readline()
+    return server
+
+
+def insist(call):
+    """A connection that was cut is noticed by the call that meets it; the next one has a new connection."""
+    for _ in range(50):
+        try:
+            return call()
+        except WrongCurrentVersionError:
+            raise
+        except KurrentDBClientError:
+            time.sleep(0.1)
+    return call()
 
 
 unittest.main(verbosity=1)
