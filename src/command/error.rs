@@ -59,7 +59,10 @@ impl CommandError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Contended { .. } | Self::Append(AppendError::Overloaded { .. }) => true,
+            Self::Contended { .. }
+            | Self::Append(AppendError::Overloaded { .. } | AppendError::StorageFull { .. }) => {
+                true
+            }
             Self::Append(AppendError::Unavailable { retry, .. })
             | Self::Read(ReadError::Unavailable { retry, .. }) => *retry,
             Self::Refused(_)

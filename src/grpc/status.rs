@@ -142,6 +142,7 @@ fn from_append_error(error: &AppendError) -> Status {
         AppendError::Overloaded { retry_after, .. } => {
             overloaded("too many appends are waiting", *retry_after)
         }
+        AppendError::StorageFull { cause, retry_after } => storage_full(cause, *retry_after),
         AppendError::Unavailable { cause, retry } => unavailable(cause, *retry),
         AppendError::Invalid { .. } | AppendError::TooLarge { .. } => invalid(
             "INVALID_ARGUMENT",
@@ -168,10 +169,23 @@ pub fn overloaded(message: &str, retry_after: Duration) -> Status {
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
+/// The disk is full. The service resumes by itself, so the request is worth keeping.
+fn storage_full(cause: &str, retry_after: Duration) -> Status {
+    tracing::error!(cause, "there is no room for the log");
+    let remedy = "tell the operator: the disk is full; send the same request again, with the same request_id, when there is room";
+    let mut details = info("STORAGE_FULL", remedy, []);
+    details.set_retry_info(Some(retry_after));
+    let message = "there is no room left on the disk, nothing was acknowledged";
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
 fn unavailable(cause: &str, retry: bool) -> Status {
     tracing::error!(cause, retry, "the log is unavailable");
-    let remedy =
-        "send the same request again, with the same request_id, when the service is healthy";
+    let remedy = if retry {
+        "send the same request again, with the same request_id, when the service is healthy"
+    } else {
+        "tell the operator: the server has to be restarted; then send the same request again, with the same request_id"
+    };
     let mut details = info("LOG_UNAVAILABLE", remedy, []);
     if retry {
         details.set_retry_info(Some(RETRY_AFTER));

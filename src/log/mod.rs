@@ -33,8 +33,10 @@
 //! **Delete** hides a stream until it is appended to again, revisions going on; **tombstone** ends it for ever.
 //! Protected categories refuse both, and metadata that hides ([`AppendError::Protected`]).
 //!
-//! **After a failed write** an engine says [`AppendError::Unavailable`] with `retry: false`, shows it in [`EventLog::health`], and
-//! never acknowledges again until it was reopened.
+//! **After a failed write** nothing of it is there, or, where the machinery cannot tell, what a retry with the same ids finds out. A
+//! full disk is [`AppendError::StorageFull`] to every caller and [`Health::Degraded`] until there is room again, which the engine
+//! finds out by itself. Where it is not known what the disk holds (a sync failed), appends answer
+//! [`AppendError::Unavailable`] with `retry: false` and [`EventLog::health`] is [`Health::Failed`] until the log was reopened.
 
 pub mod canonical;
 pub mod contract;

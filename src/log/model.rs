@@ -114,6 +114,14 @@ pub enum AppendError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// There is no room left on the disk. The engine resumes by itself when there is.
+    #[error("no room for the log: {cause}")]
+    StorageFull {
+        /// Why, for the operator's log.
+        cause: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The engine cannot write.
     #[error("log unavailable: {cause}")]
     Unavailable {
@@ -233,7 +241,7 @@ pub enum ReadError {
 pub enum Health {
     /// Reads and appends.
     Serving,
-    /// Reads; appends fail for this reason but may come back by themselves.
+    /// Reads; appends fail for this reason until it has gone, which the engine finds out by itself.
     Degraded(String),
     /// A write failed: reopen it.
     Failed(String),

@@ -1,5 +1,8 @@
 //! The embedded log beside the disk: durable appends at several numbers of callers against a plain file with one
 //! `fdatasync` a group, and sequential replay. `cargo bench --bench log [-- SECONDS]`.
+//!
+//! With `--tail` the log is measured twice: with SQLite's checkpoints inside commits, as they were, and with the
+//! thread that does them now.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annals::kernel::{Position, StreamName, derived_id};
-use annals::log::sqlite::{Options, SqliteLog};
+use annals::log::sqlite::{CheckpointBy, Options, SqliteLog};
 use annals::log::{Delivery, Direction, EventLog, Expected, Filter, NewEvent};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -48,15 +51,22 @@ fn main() {
         .tempdir_in(home)
         .unwrap();
     println!(
-        "{:>8} {:>12} {:>10} {:>8} {:>8} {:>8}",
-        "callers", "", "appends/s", "p50 us", "p99 us", "max us"
+        "{:>8} {:>12} {:>10} {:>8} {:>8} {:>8} {:>8}",
+        "callers", "", "appends/s", "p50 us", "p99 us", "p99.9 us", "max us"
     );
+    let tail = std::env::args().any(|arg| arg == "--tail");
     let only = std::env::var("ANNALS_BENCH_ONLY").unwrap_or_default();
     for callers in CALLERS.into_iter().filter(|_| only != "replay") {
         let raw = runtime.block_on(raw_appends(&home.path().join("raw"), callers, each));
         raw.print(callers, "fdatasync");
         let dir = home.path().join(format!("log-{callers}"));
-        let log = runtime.block_on(log_appends(&dir, callers, each));
+        if tail {
+            let before = log_appends(&dir, callers, each, CheckpointBy::Commit);
+            runtime.block_on(before).print(callers, "log, before");
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+        let log = log_appends(&dir, callers, each, CheckpointBy::Thread);
+        let log = runtime.block_on(log);
         log.print(callers, "log");
         println!(
             "{:>8} {:>12} {:>9.0}%",
@@ -78,10 +88,11 @@ impl Measured {
     fn print(&self, callers: usize, what: &str) {
         let at = |share: f64| self.micros[((self.micros.len() - 1) as f64 * share) as usize];
         println!(
-            "{callers:>8} {what:>12} {:>10.0} {:>8} {:>8} {:>8}",
+            "{callers:>8} {what:>12} {:>10.0} {:>8} {:>8} {:>8} {:>8}",
             self.rate,
             at(0.5),
             at(0.99),
+            at(0.999),
             at(1.0)
         );
     }
@@ -146,8 +157,17 @@ async fn raw_appends(path: &Path, callers: usize, each: Duration) -> Measured {
     measured
 }
 
-async fn log_appends(dir: &Path, callers: usize, each: Duration) -> Measured {
-    let log = Arc::new(SqliteLog::open(dir, Options::default()).unwrap());
+async fn log_appends(
+    dir: &Path,
+    callers: usize,
+    each: Duration,
+    checkpoints: CheckpointBy,
+) -> Measured {
+    let options = Options {
+        checkpoints,
+        ..Options::default()
+    };
+    let log = Arc::new(SqliteLog::open(dir, options).unwrap());
     let streams: Arc<Vec<StreamName>> = Arc::new((0..callers).map(stream).collect());
     let appending = Arc::clone(&log);
     let measured = measure(callers, each, move |caller, turn| {

@@ -128,8 +128,13 @@ async fn shortlist(caller: &Authenticated, journey: &Journey) -> Result<(), toni
         .map(drop)
 }
 
-/// How many events of each type all logs hold.
-async fn count_events(data: &Path) -> BTreeMap<String, usize> {
+/// How many events of each type all logs of a server that ended hold.
+pub async fn count_events(data: &Path) -> BTreeMap<String, usize> {
+    counted(|service| SqliteLog::open(&data.join(service), Options::default()).unwrap()).await
+}
+
+/// The same of logs that `open` opens by their service.
+pub async fn counted(open: impl Fn(&str) -> SqliteLog) -> BTreeMap<String, usize> {
     let mut counted = BTreeMap::new();
     for service in [
         "applications",
@@ -137,8 +142,9 @@ async fn count_events(data: &Path) -> BTreeMap<String, usize> {
         "attendance",
         "tasks",
         "evaluations",
+        "certificates",
     ] {
-        let log = SqliteLog::open(&data.join(service), Options::default()).unwrap();
+        let log = open(service);
         let slice = log
             .read_all(
                 Some(Position::START),

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use annals::kernel::StreamName;
 use annals::log::sqlite::{Options, SqliteLog};
@@ -14,7 +14,7 @@ use crate::support::server::Server;
 
 /// Runs `annals log ...`, `input` on its standard input.
 fn annals_with(input: &[u8], arguments: &[&str]) -> Output {
-    let mut child = Command::new(Server::binary())
+    let mut child = Server::command()
         .arg("log")
         .args(arguments)
         .stdin(Stdio::piped())
@@ -206,7 +206,7 @@ async fn damage_is_named_and_ends_in_failure() {
 
     std::fs::write(&file, &whole[..whole.len() - 4096]).unwrap();
     assert!(complaint(&annals(&["verify", at])).contains("was cut off"));
-    std::fs::write(&file, "dear diary ".repeat(100)).unwrap();
+    std::fs::write(&file, "dear diary ".repeat(10_000)).unwrap();
     assert!(complaint(&annals(&["verify", at])).contains("is no log"));
     std::fs::write(&file, &whole).unwrap();
     // As after a crash, but for the file that it leaves.

@@ -21,7 +21,11 @@ mod acceptance;
 mod certificate;
 #[cfg(feature = "failpoints")]
 mod crash;
+#[cfg(feature = "failpoints")]
+mod crash_life;
+mod disk;
 mod door;
+mod kill;
 mod log_verbs;
 mod operations;
 mod oulad;
@@ -31,5 +35,6 @@ mod rubbish;
 mod support;
 mod wire_client;
 mod wire_groups;
+mod wire_process;
 mod wire_streams;
 mod world;

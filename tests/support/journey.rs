@@ -86,8 +86,8 @@ impl Journey {
         }
     }
 
-    /// Everything up to the offer.
-    pub async fn to_offer(&self, caller: &Authenticated) -> Result<(), Status> {
+    /// Everything up to the interview.
+    pub async fn to_interview(&self, caller: &Authenticated) -> Result<(), Status> {
         let mut applications = ApplicationsServiceClient::new(caller.clone());
         applications.submit_application(self.submit()).await?;
         let application_id = self.application.to_string();
@@ -114,6 +114,14 @@ impl Journey {
                 ..Default::default()
             })
             .await?;
+        Ok(())
+    }
+
+    /// Everything up to the offer.
+    pub async fn to_offer(&self, caller: &Authenticated) -> Result<(), Status> {
+        self.to_interview(caller).await?;
+        let application_id = self.application.to_string();
+        let mut applications = ApplicationsServiceClient::new(caller.clone());
         applications
             .make_offer(MakeOfferRequest {
                 request_id: self.request("offer"),

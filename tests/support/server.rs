@@ -45,6 +45,17 @@ impl Server {
         env!("CARGO_BIN_EXE_annals")
     }
 
+    /// The same, without the variables that are the tests' own: they are no settings.
+    pub fn command() -> Command {
+        let mut command = Command::new(Self::binary());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ANNALS_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
     /// Starts on `data` and waits until it listens.
     pub fn start(data: &Path) -> Self {
         Self::start_with(data, &[])
@@ -60,9 +71,24 @@ impl Server {
         Self::launch(data, arguments, &[])
     }
 
+    /// `annals log serve` on one log, with more environment.
+    pub fn start_log(data: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::launch_verb(&["log", "serve"], data, &[], environment)
+    }
+
     fn launch(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(Self::binary())
-            .args(["serve", "--data"])
+        Self::launch_verb(&["serve"], data, arguments, environment)
+    }
+
+    fn launch_verb(
+        verb: &[&str],
+        data: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut child = Self::command()
+            .args(verb)
+            .arg("--data")
             .arg(data)
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -138,7 +164,7 @@ impl Server {
 
     /// A token of this server's own key.
     pub fn token(&self, role: &str, subject: Uuid) -> String {
-        let minted = Command::new(Self::binary())
+        let minted = Self::command()
             .args(["token", "mint", "--data"])
             .arg(&self.data)
             .args(["--role", role, "--subject", &subject.to_string()])

@@ -63,9 +63,10 @@ impl From<AppendError> for Halt {
 /// The writer's judgement and memory.
 pub(super) struct Appender<'c> {
     pub(super) statements: Statements<'c>,
-    protected: Protected,
+    pub(super) protected: Protected,
     heads: Heads,
     pub(super) recents: Recents,
+    pub(super) ids_before: usize,
     types: HashMap<Arc<str>, i64>,
     scratch: BytesMut,
     pub(super) last_position: Position,
@@ -79,12 +80,14 @@ impl<'c> Appender<'c> {
         protected: Protected,
         last_position: Position,
         last_recorded: Moment,
+        ids_before: usize,
     ) -> Self {
         Self {
             statements,
             protected,
             heads: heads::heads(),
             recents: Recents::default(),
+            ids_before,
             types: HashMap::new(),
             scratch: BytesMut::new(),
             last_position,
@@ -102,13 +105,20 @@ impl<'c> Appender<'c> {
     /// Makes it durable; answers what was written.
     pub(super) fn commit(&mut self) -> rusqlite::Result<Vec<RecordedEvent>> {
         fail::fail_point!("log-commit", |_| Err(injected()));
+        fail::fail_point!("log-commit-full", |_| Err(injected_as(
+            rusqlite::ffi::SQLITE_FULL
+        )));
+        fail::fail_point!("log-sync", |_| Err(injected_as(
+            rusqlite::ffi::SQLITE_IOERR_FSYNC
+        )));
         self.statements.commit()?;
         fail::fail_point!("log-committed", |_| Err(injected()));
         Ok(std::mem::take(&mut self.group))
     }
 
-    pub(super) fn rollback(&self) {
-        self.statements.rollback();
+    /// Gives up the transaction that failed with `error`; answers the worse of both errors.
+    pub(super) fn rollback(&self, error: rusqlite::Error) -> rusqlite::Error {
+        self.statements.rollback().err().unwrap_or(error)
     }
 
     pub(super) fn apply(&mut self, operation: Operation) -> Result<Appended, Halt> {
@@ -212,6 +222,9 @@ impl<'c> Appender<'c> {
         events: Vec<NewEvent>,
     ) -> Result<Appended, Halt> {
         fail::fail_point!("log-insert", |_| Err(Halt::Broken(injected())));
+        fail::fail_point!("log-insert-full", |_| Err(Halt::Broken(injected_as(
+            rusqlite::ffi::SQLITE_FULL
+        ))));
         let id = match head.id {
             Some(id) => id,
             None => self.statements.new_stream(stream.as_str())?,
@@ -361,8 +374,11 @@ impl<'c> Appender<'c> {
 /// What a fail point makes of a step.
 #[cfg(feature = "failpoints")]
 pub(super) fn injected() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(
-        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
-        Some("injected".into()),
-    )
+    injected_as(rusqlite::ffi::SQLITE_IOERR)
+}
+
+/// The same, of this kind.
+#[cfg(feature = "failpoints")]
+fn injected_as(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some("injected".into()))
 }

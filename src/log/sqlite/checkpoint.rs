@@ -26,6 +26,18 @@ const PAGE_BYTES: usize = 4096;
 /// Pages in the write-ahead log from which it has to begin anew: 16,384 pages of 4 KiB are 64 MiB.
 const RESET_PAGES: i64 = 16_384;
 
+/// Pages in the write-ahead log from which SQLite checkpoints by itself, inside a commit: its own default.
+const COMMIT_PAGES: i64 = 1_000;
+
+/// Who copies the write-ahead log into the main file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointBy {
+    /// A thread beside the writer.
+    Thread,
+    /// SQLite, inside a commit, as it does unless told otherwise. Only to measure what that costs.
+    Commit,
+}
+
 /// The checkpointing thread, as the writer sees it.
 pub(super) struct Checkpoints {
     wake: Option<SyncSender<()>>,
@@ -38,7 +50,20 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Starts the thread.
-    pub(super) fn start(path: &Path) -> Result<Self, super::OpenError> {
+    pub(super) fn start(
+        path: &Path,
+        writer: &Connection,
+        by: CheckpointBy,
+    ) -> Result<Self, super::OpenError> {
+        if by == CheckpointBy::Commit {
+            writer.pragma_update(None, "wal_autocheckpoint", COMMIT_PAGES)?;
+            return Ok(Self {
+                wake: None,
+                thread: None,
+                pages: Arc::default(),
+                written: 0,
+            });
+        }
         let connection = schema::open_other(path, Role::Checkpointer)?;
         let (wake, woken) = sync_channel(1);
         let pages = Arc::new(AtomicI64::new(0));
@@ -105,6 +130,12 @@ fn copy(connection: &Connection) -> Option<i64> {
             None
         }
     }
+}
+
+/// After a crash: copies what is in the write-ahead log, and syncs it. Otherwise what a failed sync left in the page cache
+/// would be taken for durable.
+pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Copies everything and empties the write-ahead log; says whether that was possible.

@@ -12,7 +12,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::appender::Operation;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{self, Checkpoints};
+use super::lock::Left;
 use super::open::{OpenError, Options, Place};
 use super::schema;
 use super::shared::{Shared, closed};
@@ -51,13 +52,16 @@ impl SqliteLog {
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
         let mut place = Place::take(dir)?;
         let connection = schema::open_writer(&place.database)?;
+        if place.lock.left == Left::Open {
+            checkpoint::settle(&connection)?;
+        }
         let (head, last_recorded) = writer::end_of(&connection)?;
         place.lock.sign()?;
         let shared = Shared::new(place.database.clone(), Arc::clone(&options.clock), head);
         let shared = Arc::new(shared);
         let (queue, requests) = mpsc::channel(options.queue_appends.max(1));
         let writer = Writer {
-            checkpoints: Checkpoints::start(&place.database)?,
+            checkpoints: Checkpoints::start(&place.database, &connection, options.checkpoints)?,
             connection,
             queue: requests,
             shared: Arc::clone(&shared),

@@ -6,7 +6,7 @@ use super::heads::Head;
 use super::scavenge::{BATCH_PAGES, ranges};
 use super::tools::ToolError;
 use crate::kernel::{Position, Revision};
-use crate::log::rules::TOMBSTONE_REVISION;
+use crate::log::rules::{self, TOMBSTONE_REVISION};
 use crate::log::{
     AppendError, Appended, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom, RecordedEvent,
 };
@@ -192,20 +192,28 @@ impl Appender<'_> {
             }
             .into());
         }
-        if numbering == Numbering::Keep {
-            self.move_to(index, event.position)?;
+        if event.revision == TOMBSTONE_REVISION && self.protected.covers(&event.stream) {
+            return Err(AppendError::Protected(event.stream).into());
         }
-        let id = match head.id {
-            Some(id) => id,
-            None => self.statements.new_stream(event.stream.as_str())?,
-        };
         let (stream, revision, recorded_at) = (event.stream, event.revision, event.recorded_at);
+        let position = event.position;
         let event = NewEvent {
             id: event.id,
             event_type: event.event_type,
             is_json: event.is_json,
             data: event.data,
             metadata: event.metadata,
+        };
+        if let Some(owner) = rules::owner_of(&stream) {
+            self.protected
+                .check_metadata(&owner, std::slice::from_ref(&event))?;
+        }
+        if numbering == Numbering::Keep {
+            self.move_to(index, position)?;
+        }
+        let id = match head.id {
+            Some(id) => id,
+            None => self.statements.new_stream(stream.as_str())?,
         };
         self.write_one(&stream, id, revision, event, recorded_at)?;
         let head = Head {

@@ -1,13 +1,25 @@
 //! Whether an append is written, is a repeat of one, or is refused: the contract's rules, in its order.
 
 use super::appender::{Appender, Halt};
-use super::heads::{Head, Recent, Recents};
+use super::heads::{Head, IDS_OF_STREAM, Recent, Recents};
 use super::rows::Statements;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::{AppendError, Appended, Expected, NewEvent};
 
 /// Ids read of a stream that is not remembered, beside as many as the append has: a retry is of what came last.
 const IDS_BEFORE: usize = 32;
+
+/// The same after a crash, when everybody who waited for an answer tries again at once.
+const IDS_BEFORE_CRASH: usize = IDS_OF_STREAM;
+
+/// How many ids are read of a stream, beside as many as the append has.
+pub(super) fn ids_before(after_crash: bool) -> usize {
+    if after_crash {
+        IDS_BEFORE_CRASH
+    } else {
+        IDS_BEFORE
+    }
+}
 
 /// What becomes of an append that is not refused.
 pub(super) enum Verdict {
@@ -58,7 +70,7 @@ impl Appender<'_> {
             &mut self.recents,
             &mut self.statements,
             stream,
-            events.len(),
+            events.len() + self.ids_before,
         )?;
         let Some(place) = recent.revision_of(first.id) else {
             return Ok(Some(Verdict::Write));
@@ -109,12 +121,12 @@ fn recent_of<'a>(
     recents: &'a mut Recents,
     statements: &mut Statements<'_>,
     stream: i64,
-    count: usize,
+    limit: usize,
 ) -> rusqlite::Result<&'a Recent> {
     if recents.get(stream).is_none() {
         let mut recent = Recent::default();
-        for (id, revision) in statements.recent_ids(stream, count + IDS_BEFORE)? {
-            recent.push(id, revision, count + IDS_BEFORE);
+        for (id, revision) in statements.recent_ids(stream, limit)? {
+            recent.push(id, revision, limit);
         }
         recents.put(stream, recent);
     }

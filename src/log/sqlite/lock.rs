@@ -1,7 +1,8 @@
 //! One process at a time: the lock on a log's directory, which also tells whether the last holder ended well.
 //!
-//! `log.lock` is locked while the log is open and then holds the holder's process id. A clean close empties it. So
-//! an unlocked file with an id in it means that the holder died, and that its write-ahead log must still be there.
+//! `log.lock` is locked while the log is open and then holds the holder's process id. A clean close replaces it by `closed` and
+//! the length of the main file, which then holds everything. So an unlocked file with an id in it means that the holder
+//! died, and that its write-ahead log must still be there; and a main file that is gone or shorter was not lost by us.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,9 +12,36 @@ use super::OpenError;
 
 const FILE: &str = "log.lock";
 
-/// Whether the log in `dir` is open, or its last holder died.
-pub(super) fn is_signed(dir: &Path) -> bool {
-    std::fs::read(dir.join(FILE)).is_ok_and(|holder| !holder.trim_ascii().is_empty())
+/// The word of a clean close.
+const CLOSED: &str = "closed";
+
+/// What the last holder left, by its lock file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing: there was none, or it wrote nothing yet.
+    Nothing,
+    /// Main file and write-ahead log; it did not close, or has not yet.
+    Open,
+    /// A main file of at least so many bytes.
+    Closed(u64),
+}
+
+impl Left {
+    fn by(text: &str) -> Self {
+        let text = text.trim();
+        if let Some(bytes) = text.strip_prefix(CLOSED) {
+            return Self::Closed(bytes.trim().parse().unwrap_or(0));
+        }
+        if text.is_empty() {
+            return Self::Nothing;
+        }
+        Self::Open
+    }
+
+    /// By the lock in `dir`, whoever holds it.
+    pub(super) fn in_directory(dir: &Path) -> Self {
+        std::fs::read_to_string(dir.join(FILE)).map_or(Self::Nothing, |text| Self::by(&text))
+    }
 }
 
 /// Held while the log is open; let go when dropped.
@@ -21,8 +49,8 @@ pub(super) fn is_signed(dir: &Path) -> bool {
 pub(super) struct DirectoryLock {
     file: File,
     path: PathBuf,
-    /// The holder before this one did not close.
-    pub(super) after_crash: bool,
+    /// Of the holder before this one.
+    pub(super) left: Left,
 }
 
 impl DirectoryLock {
@@ -54,7 +82,7 @@ impl DirectoryLock {
         }
         file.read_to_string(&mut holder).map_err(failed)?;
         Ok(Self {
-            after_crash: !holder.trim().is_empty(),
+            left: Left::by(&holder),
             path,
             file,
         })
@@ -71,8 +99,8 @@ impl DirectoryLock {
     }
 
     /// Says that everything lies in the main file. Failing to say so only makes the next open more careful.
-    pub(super) fn clear(&mut self) {
-        if let Err(error) = self.replace(b"") {
+    pub(super) fn clear(&mut self, bytes: u64) {
+        if let Err(error) = self.replace(format!("{CLOSED} {bytes}").as_bytes()) {
             tracing::warn!(path = %self.path.display(), %error, "cannot mark the log as closed");
         }
     }

@@ -1,13 +1,14 @@
 //! The embedded engine: one directory, one SQLite file, one writer thread, group commit.
 //!
 //! Does: everything of the [contract](crate::log), durable, with every event checked against its digest when it is
-//! read. Does not: let two processes at one directory, carry on after a failed commit, or checkpoint inside a commit.
+//! read; wait out a full disk. Does not: let two processes at one directory, carry on where it is not known what the
+//! disk holds, or checkpoint inside a commit.
 //!
 //! # The file, schema version 1
 //!
 //! ```text
 //!   log.db        application_id "ANLG", user_version 1, pages of 4 KiB, write-ahead log, synchronous=FULL
-//!   log.lock      locked while open; holds the process id until a clean close
+//!   log.lock      locked while open; holds the process id, and after a clean close the length of log.db
 //!
 //!   streams       id       integer key, in order of first use
 //!                 name     text, unique
@@ -53,9 +54,11 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod trouble;
 mod verify;
 mod writer;
 
+pub use checkpoint::CheckpointBy;
 pub use dump::{check_dump, dump, load};
 pub use engine::SqliteLog;
 pub use import::{Copied, Numbering};

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::lock::DirectoryLock;
+use super::checkpoint::CheckpointBy;
+use super::lock::{DirectoryLock, Left};
 use super::schema;
 use crate::log::rules::{self, Clock, Protected};
 
@@ -23,6 +24,8 @@ pub struct Options {
     pub queue_appends: usize,
     /// Where recorded times come from.
     pub clock: Clock,
+    /// Who copies the write-ahead log into the main file.
+    pub checkpoints: CheckpointBy,
 }
 
 impl Default for Options {
@@ -31,6 +34,7 @@ impl Default for Options {
             protected: Protected::new(["certification", "access"]),
             queue_appends: QUEUE_APPENDS,
             clock: rules::system_clock(),
+            checkpoints: CheckpointBy::Thread,
         }
     }
 }
@@ -72,14 +76,14 @@ pub enum OpenError {
         /// Ours.
         supported: i32,
     },
-    /// The file is shorter than it says.
+    /// The file is gone, or shorter than it says or was when it was closed.
     #[error("{path} was cut off: it has {found} bytes and should have {expected}")]
     Truncated {
         /// Which file.
         path: PathBuf,
         /// Its length.
         found: u64,
-        /// What its header says.
+        /// What its header or the last close says.
         expected: u64,
     },
     /// The last holder did not close, and what it left beside the main file is gone.
@@ -109,7 +113,7 @@ impl Place {
             source,
         })?;
         let lock = DirectoryLock::take(dir)?;
-        check_files(dir, || lock.after_crash)?;
+        check_files(dir, || lock.left)?;
         Ok(Self {
             lock,
             database: dir.join(DATABASE),
@@ -117,16 +121,28 @@ impl Place {
     }
 }
 
-/// Finds a write-ahead log that is gone, and a main file that was cut off. `unclosed` is asked after the files were
+/// Finds a write-ahead log that is gone, and a main file that is gone or was cut off. `left` is asked after the files were
 /// looked at: a holder that closes says so before it removes anything.
-pub(super) fn check_files(dir: &Path, unclosed: impl FnOnce() -> bool) -> Result<(), OpenError> {
-    let wal = dir.join(WRITE_AHEAD_LOG);
-    let wal_bytes = std::fs::metadata(&wal).map(|wal| wal.len()).ok();
-    if wal_bytes.is_none() && unclosed() {
-        return Err(OpenError::WalMissing { path: wal });
+pub(super) fn check_files(dir: &Path, left: impl FnOnce() -> Left) -> Result<(), OpenError> {
+    let (path, wal) = (dir.join(DATABASE), dir.join(WRITE_AHEAD_LOG));
+    let bytes_of = |path: &Path| std::fs::metadata(path).map(|file| file.len()).ok();
+    let (found, wal_bytes) = (bytes_of(&path).unwrap_or_default(), bytes_of(&wal));
+    let expected = match left() {
+        Left::Nothing => 0,
+        Left::Open if wal_bytes.is_none() => return Err(OpenError::WalMissing { path: wal }),
+        // It is signed when the tables are there.
+        Left::Open => u64::from(schema::PAGE_BYTES),
+        Left::Closed(bytes) => bytes,
+    };
+    if found < expected {
+        return Err(OpenError::Truncated {
+            path,
+            found,
+            expected,
+        });
     }
     if wal_bytes.unwrap_or_default() == 0 {
-        check_length(&dir.join(DATABASE))?;
+        check_length(&path)?;
     }
     Ok(())
 }

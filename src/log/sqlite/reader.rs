@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::decode::{Columns, Names, Page, damaged};
 use super::gaps::Walk;
 use super::rows::{from_column, to_column};
-use super::schema::{self, Role};
+use super::schema;
 use super::shared::unavailable;
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION, Visible};
@@ -42,7 +42,7 @@ struct Place {
 
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
-        let connection = schema::open_other(path, Role::Reader).map_err(|error| failed(&error))?;
+        let connection = schema::open_reader(path).map_err(|error| failed(&error))?;
         Ok(Self {
             connection,
             names: Names::default(),

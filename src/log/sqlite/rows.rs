@@ -73,10 +73,11 @@ impl<'c> Statements<'c> {
     }
 
     /// Gives up the transaction under way, if there is one.
-    pub(super) fn rollback(&self) {
-        if !self.connection.is_autocommit() {
-            let _ = self.connection.execute_batch("ROLLBACK");
+    pub(super) fn rollback(&self) -> Result<()> {
+        if self.connection.is_autocommit() {
+            return Ok(());
         }
+        self.connection.execute_batch("ROLLBACK")
     }
 
     pub(super) fn insert(&mut self, row: &Row<'_>) -> Result<()> {

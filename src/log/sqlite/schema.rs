@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::OpenError;
 
@@ -16,7 +16,7 @@ pub const SCHEMA_VERSION: i32 = 1;
 
 /// Bytes of a page. Small, because a commit writes whole pages, and an append to a stream of its own touches an
 /// index page of its own.
-const PAGE_BYTES: u32 = 4096;
+pub(super) const PAGE_BYTES: u32 = 4096;
 
 /// Page cache of the writer, KiB: the dirty pages of the largest usual group (1,024 appends, three pages each)
 /// fit without a spill.
@@ -78,6 +78,42 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
         });
     }
     Ok(())
+}
+
+/// Opens an existing log for reading, also where nothing can be written: a file that was closed well then needs no help from
+/// beside it.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    match open_other(path, Role::Reader) {
+        Err(error) if is_read_only(path, &error) => {}
+        opened => return opened,
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(immutable(path), flags)?;
+    set_up(&connection, Role::Reader)?;
+    Ok(connection)
+}
+
+/// Where the directory cannot be written and no write-ahead log lies there.
+fn is_read_only(path: &Path, error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    let refused = matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
+    refused && path.exists() && !path.with_extension("db-wal").exists()
+}
+
+/// SQLite's way to say that nobody changes the file.
+fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for letter in path.to_string_lossy().chars() {
+        match letter {
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            other => uri.push(other),
+        }
+    }
+    uri + "?immutable=1"
 }
 
 /// Opens an existing log for reading or checkpointing.

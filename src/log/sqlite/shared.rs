@@ -1,6 +1,6 @@
 //! What the writer, the readers and the subscriptions of one log share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,6 +41,16 @@ impl Shared {
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(READERS)),
         }
+    }
+
+    /// The main file.
+    pub(super) fn database(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log lies.
+    pub(super) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Runs `step` with a reader, on a thread that may wait for the disk.

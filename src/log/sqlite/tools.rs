@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::lock;
+use super::lock::Left;
 use super::open::{self, DATABASE, OpenError};
-use super::schema::{self, Role};
+use super::schema;
 use crate::log::{AppendError, ReadError};
 
 /// Why a verb stopped.
@@ -52,13 +52,12 @@ pub enum ToolError {
 /// Opens the log in `dir` for reading, beside whoever serves it, and checks that it is one.
 pub(super) fn open_beside(dir: &Path) -> Result<(Connection, PathBuf), ToolError> {
     let path = dir.join(DATABASE);
+    open::check_files(dir, || Left::in_directory(dir))?;
     std::fs::metadata(&path).map_err(|source| OpenError::Io {
         path: path.clone(),
         source,
     })?;
-    open::check_files(dir, || lock::is_signed(dir))?;
-    let connection =
-        schema::open_other(&path, Role::Reader).map_err(|error| schema::foreign(&path, error))?;
+    let connection = schema::open_reader(&path).map_err(|error| schema::foreign(&path, error))?;
     schema::check_version(&connection, &path)?;
     Ok((connection, path))
 }

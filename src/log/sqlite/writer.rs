@@ -3,24 +3,28 @@
 //! ```text
 //!   append() ──try_send──> queue ──> BEGIN, judge and insert each, COMMIT (one sync) ──> tail ──> head ──> replies
 //!                                                                    │ failed
-//!                                                                    └──> stopped for good
+//!                            rolled back, refused until a probe fits <──┴──> stopped for good
 //! ```
 //!
 //! Owns: the writing connection, the order of positions, and the promise that nothing is acknowledged before the
-//! commit returned. After a failed commit it writes nothing ever again, because what the disk then holds is not known.
+//! commit returned. Whether it goes on after a failed commit is told by [`trouble`](super::trouble).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::appender::{Appender, Halt, Operation};
 use super::checkpoint::{self, Checkpoints};
-use super::lock::DirectoryLock;
+use super::judge;
+use super::lock::{DirectoryLock, Left};
 use super::rows::Statements;
 use super::schema;
 use super::shared::Shared;
+use super::trouble::{self, PROBE_EVERY, Probe, REFUSE_EVERY, Trouble};
 use crate::kernel::{Moment, Position};
 use crate::log::rules::{Clock, Protected};
 use crate::log::{AppendError, Appended, Health};
@@ -64,7 +68,7 @@ impl Writer {
             let cause = error.to_string();
             self.shared
                 .health
-                .send_replace(Health::Failed(cause.clone()));
+                .send_replace(Health::Failed(restart(&cause)));
             while let Some(request) = self.queue.blocking_recv() {
                 self.shared
                     .queued_bytes
@@ -73,16 +77,39 @@ impl Writer {
             }
         } else if checkpoint::copy_all(&self.connection) {
             // In this order: the connection's end removes the write-ahead log.
-            self.lock.clear();
+            let bytes = std::fs::metadata(self.shared.database()).map_or(0, |file| file.len());
+            self.lock.clear(bytes);
             let _ = schema::keep_wal(&self.connection, false);
         }
     }
 
+    /// Until the queue is closed, or an error after which nobody knows what the disk holds.
     fn serve(&mut self) -> rusqlite::Result<()> {
+        loop {
+            let Err(error) = self.write() else {
+                return Ok(());
+            };
+            let trouble = Trouble::of(&error).ok_or(error)?;
+            tracing::error!(?trouble, "the log cannot be written now");
+            if !self.wait_out(trouble)? {
+                return Ok(());
+            }
+            tracing::info!("the log can be written again");
+            self.shared.health.send_replace(Health::Serving);
+        }
+    }
+
+    /// Writes groups until the queue is closed, or one of them fails; that one is rolled back.
+    fn write(&mut self) -> rusqlite::Result<()> {
         let head = *self.shared.head.borrow();
         let statements = Statements::prepare(&self.connection)?;
-        let mut appender =
-            Appender::new(statements, self.protected.clone(), head, self.last_recorded);
+        let mut appender = Appender::new(
+            statements,
+            self.protected.clone(),
+            head,
+            self.last_recorded,
+            judge::ids_before(self.lock.left == Left::Open),
+        );
         let mut waiting = Vec::with_capacity(GROUP_APPENDS);
         let mut outcomes = Vec::with_capacity(GROUP_APPENDS);
         while self.queue.blocking_recv_many(&mut waiting, GROUP_APPENDS) > 0 {
@@ -99,9 +126,9 @@ impl Writer {
                 let bytes = match done {
                     Ok(bytes) => bytes,
                     Err(error) => {
-                        appender.rollback();
+                        let error = appender.rollback(error);
                         let in_group = outcomes.drain(..).map(|(reply, _)| reply);
-                        let behind = waiting.map(|request| request.reply);
+                        let behind = waiting.map(|request| self.shared.taken(request));
                         self.shared.fail(&error, in_group.chain(behind));
                         return Err(error);
                     }
@@ -114,6 +141,44 @@ impl Writer {
                     .after_commit(&self.connection, appends, bytes);
             }
         }
+        Ok(())
+    }
+
+    /// Refuses what comes until a probe can be written; false where the log was closed meanwhile.
+    fn wait_out(&mut self, mut trouble: Trouble) -> rusqlite::Result<bool> {
+        loop {
+            let probe_at = Instant::now() + PROBE_EVERY;
+            while Instant::now() < probe_at {
+                match self.queue.try_recv() {
+                    Ok(request) => {
+                        let reply = self.shared.taken(request);
+                        let _ = reply.send(Err(trouble.refusal()));
+                    }
+                    Err(TryRecvError::Empty) => std::thread::sleep(REFUSE_EVERY),
+                    Err(TryRecvError::Disconnected) => return Ok(false),
+                }
+            }
+            match trouble::probe(self.shared.directory(), &self.connection) {
+                Ok(()) => return self.check_end().map(|()| true),
+                Err(Probe::Final(error)) => return Err(error),
+                Err(Probe::Still(still)) if still != trouble => {
+                    self.shared.health.send_replace(still.health());
+                    trouble = still;
+                }
+                Err(Probe::Still(_)) => {}
+            }
+        }
+    }
+
+    /// What was rolled back must not be there.
+    fn check_end(&mut self) -> rusqlite::Result<()> {
+        let (end, recorded) = end_of(&self.connection)?;
+        if end != *self.shared.head.borrow() {
+            let what = "events are there that were rolled back";
+            let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            return Err(rusqlite::Error::SqliteFailure(corrupt, Some(what.into())));
+        }
+        self.last_recorded = recorded;
         Ok(())
     }
 }
@@ -149,8 +214,8 @@ fn write_group(
             Ok(done) => outcomes.push((request.reply, Ok(done))),
             Err(Halt::Refused(refusal)) => outcomes.push((request.reply, Err(refusal))),
             Err(Halt::Broken(error)) => {
-                // It fails with its group.
-                outcomes.push((request.reply, Err(stopped("the group failed"))));
+                // It fails with its group, which says why.
+                outcomes.push((request.reply, Ok(NOTHING)));
                 return Err(error);
             }
         }
@@ -164,26 +229,50 @@ fn write_group(
     Ok(bytes)
 }
 
+/// Stands for an outcome that is never sent.
+const NOTHING: Appended = Appended {
+    revision: None,
+    position: Position::START,
+    repeated: false,
+};
+
 /// What callers hear once the writer gave up.
-pub(super) fn stopped(cause: &str) -> AppendError {
+fn stopped(cause: &str) -> AppendError {
     AppendError::Unavailable {
-        cause: format!("a write failed, reopen the log: {cause}"),
+        cause: restart(cause),
         retry: false,
     }
 }
 
+fn restart(cause: &str) -> String {
+    format!(
+        "what the disk holds after a failed write is not known ({cause}): restart to reopen the log"
+    )
+}
+
 impl Shared {
-    /// Tells everybody that the writer gives up. Health first: whoever is told must also be able to see it.
+    /// Tells everybody that a write failed. Health first: whoever is told must also be able to see it.
     fn fail(
         &self,
         error: &rusqlite::Error,
         waiting: impl Iterator<Item = oneshot::Sender<Outcome>>,
     ) {
         let cause = error.to_string();
-        self.health.send_replace(Health::Failed(cause.clone()));
+        let (health, refusal) = Trouble::of(error).map_or_else(
+            || (Health::Failed(restart(&cause)), stopped(&cause)),
+            |trouble| (trouble.health(), trouble.refusal()),
+        );
+        self.health.send_replace(health);
         for reply in waiting {
-            let _ = reply.send(Err(stopped(&cause)));
+            let _ = reply.send(Err(refusal.clone()));
         }
+    }
+
+    /// A request that is taken from the queue, and will only be answered.
+    fn taken(&self, request: Request) -> oneshot::Sender<Outcome> {
+        self.queued_bytes
+            .fetch_sub(request.bytes, Ordering::Relaxed);
+        request.reply
     }
 
     /// Shows a commit to subscribers and readers, before its writers hear of it: they may read at once.

@@ -357,7 +357,7 @@ impl Head {
                 (rpc::Code::Unavailable, "Server Is Too Busy"),
                 &shared::Unknown {},
             ),
-            AppendError::Unavailable { cause, .. } => {
+            AppendError::StorageFull { cause, .. } | AppendError::Unavailable { cause, .. } => {
                 tracing::warn!(cause, "the log is unavailable");
                 self.error((rpc::Code::Unknown, "Unknown"), &shared::Unknown {})
             }

@@ -115,7 +115,9 @@ pub(super) fn of_append(error: AppendError, expected: Expectation) -> Status {
         AppendError::Invalid { .. } => malformed(error.to_string()),
         AppendError::TooLarge { limit, .. } => append_too_large(limit),
         AppendError::Overloaded { .. } => Status::unavailable("Server Is Too Busy"),
-        AppendError::Unavailable { cause, .. } => unavailable(&cause),
+        AppendError::StorageFull { cause, .. } | AppendError::Unavailable { cause, .. } => {
+            unavailable(&cause)
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use super::{event, everything, open, stream};
 use crate::kernel::Position;
+use crate::log::sqlite::{SqliteLog, verify};
 use crate::log::{Direction, EventLog, Expected, ReadError, ReadFrom};
 
 async fn written(dir: &Path) {
@@ -84,6 +86,63 @@ async fn a_change_in_any_column_is_found_and_named() {
         };
         assert_eq!(*named, Position(position), "{sql}: {found:?}");
     }
+}
+
+/// Flips one bit of one column of one row.
+fn flip(dir: &Path, position: i64, column: &str, bit: u32) {
+    let file = Connection::open(dir.join("log.db")).unwrap();
+    file.pragma_update(None, "synchronous", "OFF").unwrap();
+    let sql = format!("SELECT {column} FROM events WHERE position = ?1");
+    let flipped = match file.query_row(&sql, [position], |row| row.get(0)).unwrap() {
+        Value::Integer(number) => Value::Integer(number ^ (1 << bit)),
+        Value::Blob(mut bytes) => {
+            let at = bytes.len() * 2 / 3;
+            bytes[at] ^= 1 << (bit % 8);
+            Value::Blob(bytes)
+        }
+        other => panic!("{column}: {other:?}"),
+    };
+    let sql = format!("UPDATE events SET {column} = ?2 WHERE position = ?1");
+    file.execute(&sql, (position, flipped)).unwrap();
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_any_column_of_any_row_is_named_with_its_position() {
+    let home = tempfile::tempdir().unwrap();
+    written(home.path()).await;
+    // The unique index stands in the way of some flips.
+    tamper(
+        home.path(),
+        "DROP INDEX events_by_stream;
+         CREATE INDEX events_by_stream ON events (stream, revision)",
+    );
+    let mut flips = 0;
+    for position in 1..=6 {
+        for column in [
+            "position", "stream", "revision", "type", "json", "recorded", "id", "digest", "data",
+            "metadata",
+        ] {
+            for bit in [3, 5, 33] {
+                let dir = tempfile::tempdir().unwrap();
+                std::fs::copy(home.path().join("log.db"), dir.path().join("log.db")).unwrap();
+                flip(dir.path(), position, column, bit);
+                let named = Position(position.unsigned_abs());
+                let verified = verify(dir.path(), |_, _| {}).unwrap();
+                let damages = &verified.damages;
+                assert!(
+                    damages.iter().any(|damage| damage.position == named),
+                    "bit {bit} of {column} at {named}: {damages:?}"
+                );
+                let read = everything(&SqliteLog::beside(dir.path()).unwrap()).await;
+                assert!(
+                    matches!(read, Err(ReadError::Damaged { position, .. }) if position == named),
+                    "bit {bit} of {column} at {named}: {read:?}"
+                );
+                flips += 1;
+            }
+        }
+    }
+    println!("{flips} flipped bits, each named by its position");
 }
 
 #[tokio::test]

@@ -5,7 +5,13 @@ use std::sync::Arc;
 use super::{crashed_copy, event, everything, open, stream};
 use crate::log::{AppendError, EventLog, Expected, Health};
 
-const STEPS: [&str; 4] = ["log-insert", "log-commit", "log-committed", "log-publish"];
+const STEPS: [&str; 5] = [
+    "log-insert",
+    "log-commit",
+    "log-sync",
+    "log-committed",
+    "log-publish",
+];
 
 #[tokio::test]
 async fn after_a_failed_step_nothing_is_acknowledged_until_reopened() {
@@ -76,4 +82,65 @@ async fn a_failing_checkpoint_harms_nobody() {
     assert_eq!(*log.health().borrow(), Health::Serving);
     assert_eq!(everything(&log).await.unwrap().len(), 200);
     fail::remove("log-checkpoint");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_to_everybody_and_waited_out() {
+    for step in ["log-insert-full", "log-commit-full"] {
+        let home = tempfile::tempdir().unwrap();
+        let log = Arc::new(open(home.path()));
+        let s = stream("a-1");
+        log.append(&s, Expected::NoStream, vec![event(1)])
+            .await
+            .unwrap();
+        fail::cfg("log-probe", "return").unwrap();
+        fail::cfg(step, "return").unwrap();
+        let refused = [2, 3, 4].map(|id| {
+            let (log, s) = (Arc::clone(&log), s.clone());
+            tokio::spawn(async move { log.append(&s, Expected::Any, vec![event(id)]).await })
+        });
+        for refused in refused {
+            let refused = refused.await.unwrap();
+            assert!(
+                matches!(refused, Err(AppendError::StorageFull { .. })),
+                "{step}: {refused:?}"
+            );
+        }
+        let mut health = log.health();
+        assert!(matches!(*health.borrow(), Health::Degraded(_)), "{step}");
+        assert_eq!(everything(&*log).await.unwrap().len(), 1, "{step}");
+
+        fail::remove(step);
+        fail::remove("log-probe");
+        health
+            .wait_for(|health| *health == Health::Serving)
+            .await
+            .unwrap();
+        // Nothing of the refused ones is there, and their places are free.
+        let again = log
+            .append(&s, Expected::Exact(0), vec![event(2)])
+            .await
+            .unwrap();
+        assert_eq!((again.revision, again.position.0), (Some(1), 2), "{step}");
+        assert!(!again.repeated);
+        log.close().await;
+        assert_eq!(everything(&open(home.path())).await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_closed_while_the_disk_is_full_opens_again() {
+    let home = tempfile::tempdir().unwrap();
+    let log = open(home.path());
+    let s = stream("a-1");
+    log.append(&s, Expected::Any, vec![event(1)]).await.unwrap();
+    fail::cfg("log-probe", "return").unwrap();
+    fail::cfg("log-commit-full", "return").unwrap();
+    log.append(&s, Expected::Any, vec![event(2)])
+        .await
+        .unwrap_err();
+    log.close().await;
+    fail::remove("log-commit-full");
+    fail::remove("log-probe");
+    assert_eq!(everything(&open(home.path())).await.unwrap().len(), 1);
 }

@@ -1,5 +1,6 @@
 //! The embedded engine beyond the contract: against the oracle, over restarts, on damaged files, on failing disks.
 
+mod concurrent;
 mod damage;
 #[cfg(feature = "failpoints")]
 mod failing;

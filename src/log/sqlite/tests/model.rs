@@ -21,6 +21,8 @@ enum Step {
     Describe(usize, Guess, Option<i64>, Option<i64>, Option<i64>),
     Delete(usize, Guess),
     Tombstone(usize, Guess),
+    /// Appends of several tasks at once, which share a commit or not.
+    Together(Vec<(usize, Guess, Vec<u128>)>),
     Wait(i64),
     Reopen,
 }
@@ -56,13 +58,22 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(s, g, c, a, t)| Step::Describe(s, g, c, a, t)),
         2 => (at.clone(), guess()).prop_map(|(s, g)| Step::Delete(s, g)),
         1 => (at, guess()).prop_map(|(s, g)| Step::Tombstone(s, g)),
+        4 => prop::collection::vec((0..STREAMS.len(), guess(), ids()), 2..6).prop_map(Step::Together),
         2 => (0..3_i64).prop_map(Step::Wait),
         2 => Just(Step::Reopen),
     ]
 }
 
+fn cases() -> u32 {
+    if std::env::var_os("ANNALS_FULL").is_some() {
+        2_000
+    } else {
+        48
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_answers_as_the_oracle_does(steps in prop::collection::vec(step(), 1..24)) {
@@ -84,6 +95,7 @@ async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 engine.close().await;
                 engine = open();
             }
+            Step::Together(appends) => together(&oracle, &engine, appends).await?,
             Step::Append(..)
             | Step::Scribble(..)
             | Step::Describe(..)
@@ -97,6 +109,33 @@ async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
         same_log(&oracle, &*engine).await?;
     }
     engine.close().await;
+    Ok(())
+}
+
+/// Each task finds the stream as it was before all of them. Their order is that of their first steps, on the one thread of the
+/// test; the oracle takes them in turn.
+async fn together(
+    oracle: &MemoryLog,
+    engine: &Arc<SqliteLog>,
+    appends: &[(usize, Guess, Vec<u128>)],
+) -> Result<(), TestCaseError> {
+    let mut tasks = Vec::new();
+    let mut in_turn = Vec::new();
+    for (at, guess, ids) in appends {
+        let stream = stream(STREAMS[*at]);
+        let expected = expected(oracle, &stream, *guess).await;
+        let events: Vec<_> = ids.iter().map(|id| event(*id)).collect();
+        in_turn.push((stream.clone(), expected, events.clone()));
+        let engine = Arc::clone(engine);
+        tasks.push(tokio::spawn(async move {
+            engine.append(&stream, expected, events).await
+        }));
+    }
+    for (task, (stream, expected, events)) in tasks.into_iter().zip(in_turn) {
+        let actual = task.await.unwrap();
+        let wanted = oracle.append(&stream, expected, events).await;
+        prop_assert_eq!(actual, wanted, "{} {:?}", stream, expected);
+    }
     Ok(())
 }
 
@@ -136,7 +175,7 @@ async fn write(log: &dyn EventLog, step: &Step) -> String {
             let expected = expected(log, &stream, *guess).await;
             format!("{:?}", log.tombstone(&stream, expected).await)
         }
-        Step::Wait(_) | Step::Reopen => String::new(),
+        Step::Together(_) | Step::Wait(_) | Step::Reopen => String::new(),
     }
 }
 

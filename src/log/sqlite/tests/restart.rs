@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{crashed_copy, event, everything, open, options, stream};
 use crate::log::contract::TestClock;
-use crate::log::sqlite::{OpenError, Options, SqliteLog};
+use crate::log::sqlite::{OpenError, Options, SqliteLog, verify};
 use crate::log::{AppendError, EventLog, Expected};
 
 #[tokio::test]
@@ -108,7 +108,9 @@ async fn a_clean_close_leaves_one_file() {
     everything(&log).await.unwrap();
     log.close().await;
     assert!(!home.path().join("log.db-wal").exists());
-    assert_eq!(std::fs::read(home.path().join("log.lock")).unwrap(), b"");
+    let bytes = std::fs::metadata(home.path().join("log.db")).unwrap().len();
+    let lock = std::fs::read_to_string(home.path().join("log.lock")).unwrap();
+    assert_eq!(lock, format!("closed {bytes}"));
 }
 
 #[tokio::test]
@@ -176,11 +178,26 @@ async fn a_newer_file_is_refused_and_a_shorter_one_noticed() {
         "{newer:?}"
     );
 
-    std::fs::write(&path, &whole[..whole.len() - 4096]).unwrap();
-    let shorter = SqliteLog::open(home.path(), Options::default()).map(drop);
+    let lock = std::fs::read(home.path().join("log.lock")).unwrap();
+    for left in [whole.len() - 4096, whole.len() - 1, 4096, 100, 0] {
+        std::fs::write(&path, &whole[..left]).unwrap();
+        // What a crashed holder or an older version left beside it tells less.
+        for lock in [&lock[..], b"4711", b""] {
+            std::fs::write(home.path().join("log.lock"), lock).unwrap();
+            if left == 0 && lock.is_empty() {
+                continue;
+            }
+            let shorter = SqliteLog::open(home.path(), Options::default()).map(drop);
+            assert!(shorter.is_err(), "{left} bytes, {lock:?}");
+            assert!(verify(home.path(), |_, _| {}).is_err(), "{left} bytes");
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(home.path().join("log.lock"), &lock).unwrap();
+    let gone = SqliteLog::open(home.path(), Options::default()).map(drop);
     assert!(
-        matches!(shorter, Err(OpenError::Truncated { .. })),
-        "{shorter:?}"
+        matches!(gone, Err(OpenError::Truncated { found: 0, .. })),
+        "{gone:?}"
     );
 
     std::fs::write(&path, &whole).unwrap();

@@ -10,7 +10,7 @@ use super::{event, everything, open, options, stream};
 use crate::kernel::Position;
 use crate::log::contract::{self, TestClock};
 use crate::log::memory::MemoryLog;
-use crate::log::sqlite::{Numbering, SqliteLog, ToolError, dump, load, stat, verify};
+use crate::log::sqlite::{Numbering, Options, SqliteLog, ToolError, dump, load, stat, verify};
 use crate::log::{
     AppendError, Delivery, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom,
     StreamMetadata,
@@ -292,4 +292,57 @@ async fn expired_events_go_by_the_clock_and_the_file_shrinks() {
         .await
         .unwrap();
     assert_eq!(left.events.len(), 1);
+}
+
+#[tokio::test]
+async fn certificates_and_audit_are_kept_whatever_is_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(home.path(), Options::default()).unwrap();
+    let hiding = || StreamMetadata {
+        max_count: Some(1),
+        ..StreamMetadata::default()
+    };
+    let elsewhere = MemoryLog::new();
+    for name in ["certification-1", "access-1"] {
+        let s = stream(name);
+        for id in 0..3 {
+            log.append(&s, Expected::Any, vec![event(id)])
+                .await
+                .unwrap();
+        }
+        let raw = NewEvent {
+            event_type: "$metadata".into(),
+            data: "{\"$tb\":2}".into(),
+            ..event(9)
+        };
+        let refusals = [
+            log.delete(&s, Expected::Any).await.err(),
+            log.tombstone(&s, Expected::Any).await.err(),
+            log.set_metadata(&s, Expected::Any, hiding()).await.err(),
+            log.append(&s.metastream(), Expected::Any, vec![raw])
+                .await
+                .err(),
+        ];
+        for refusal in refusals {
+            assert!(
+                matches!(refusal, Some(AppendError::Protected(_))),
+                "{name}: {refusal:?}"
+            );
+        }
+        elsewhere
+            .set_metadata(&s, Expected::Any, hiding())
+            .await
+            .unwrap();
+        elsewhere.tombstone(&s, Expected::Any).await.unwrap();
+    }
+    // Nor by way of a copy of a log that allows it.
+    for event in everything(&elsewhere).await.unwrap() {
+        let refused = log.import(vec![event], Numbering::Renumber).await;
+        assert!(
+            matches!(refused, Err(AppendError::Protected(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 0);
+    assert_eq!(everything(&log).await.unwrap().len(), 6);
 }
