@@ -60,6 +60,7 @@ async fn world() -> World {
     let settings = Settings {
         dir: dir.path().to_path_buf(),
         clock: noon,
+        threads: tokio::runtime::Handle::current(),
     };
     let projections = Projections::start(models, &logs, settings).await.unwrap();
     let viewers = Viewers::default().with("attendance", Arc::clone(&logs["attendance"]), days);

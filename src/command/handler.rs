@@ -34,7 +34,7 @@ impl<A: Stored> Handler<A> {
     /// Events a read asks for when an aggregate is loaded.
     const LOAD_PAGE_EVENTS: usize = 512;
 
-    /// On `log`, keeping aggregates hot up to `capacity` (aggregates plus remembered requests).
+    /// On `log`, keeping aggregates hot up to `capacity` (remembered requests, about 200 bytes each).
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, capacity: u64) -> Self {
         Self {

@@ -44,7 +44,7 @@ pub(super) struct Hot<A: Stored> {
 }
 
 impl<A: Stored> Hot<A> {
-    /// `capacity`: aggregates plus the requests that they remember, about 200 bytes each.
+    /// `capacity`: in remembered requests, of about 200 bytes each.
     pub(super) fn new(capacity: u64) -> Self {
         // An estimate of the entries sizes the tables; they grow as needed.
         Self {
@@ -62,7 +62,7 @@ impl<A: Stored> Hot<A> {
             id,
             Entry {
                 slot: Arc::clone(&slot),
-                weight: 1,
+                weight: Hydrated::<A>::BARE,
             },
         );
         slot

@@ -40,6 +40,9 @@ impl<A: Stored> Default for Hydrated<A> {
 }
 
 impl<A: Stored> Hydrated<A> {
+    /// Weight of the state alone: one to two KB.
+    pub(super) const BARE: u64 = 8;
+
     /// What an append must find.
     pub(super) fn expected(&self) -> Expected {
         self.revision.map_or(Expected::NoStream, Expected::Exact)
@@ -52,7 +55,7 @@ impl<A: Stored> Hydrated<A> {
 
     /// How much memory it takes, roughly, in remembered requests.
     pub(super) fn weight(&self) -> u64 {
-        1 + self.requests.len() as u64
+        Self::BARE + self.requests.len() as u64
     }
 
     /// Takes a stored event in.

@@ -14,7 +14,7 @@ use super::readers::{self, Readers};
 use super::sqlite::SqliteStore;
 use super::store::{Retried, Store as _, StoreError};
 use super::worker::{Command, Progress, Worker};
-use super::{Clock, ProjectionError, Source};
+use super::{ProjectionError, Settings, Source};
 use crate::kernel::{ConsistencyToken, Position};
 use crate::log::Filter;
 
@@ -137,7 +137,7 @@ impl Opened {
     }
 
     /// Puts a worker to it.
-    pub(super) fn start(self, sources: Vec<Source>, clock: Clock) -> Arc<Generation> {
+    pub(super) fn start(self, sources: Vec<Source>, settings: &Settings) -> Arc<Generation> {
         let (commands, received) = mpsc::channel(COMMANDS);
         let (stop, stopped) = watch::channel(false);
         let (progress, seen) = watch::channel(Progress {
@@ -162,7 +162,7 @@ impl Opened {
             progress,
             commands: received,
             stop: stopped,
-            clock,
+            clock: settings.clock,
         };
         Arc::new(Generation {
             model: self.model,
@@ -173,7 +173,7 @@ impl Opened {
             path: self.path,
             commands,
             stop,
-            task: Mutex::new(Some(tokio::spawn(worker.run()))),
+            task: Mutex::new(Some(settings.threads.spawn(worker.run()))),
             obsolete: AtomicBool::new(false),
         })
     }

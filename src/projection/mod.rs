@@ -34,6 +34,8 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 pub use check::{Catalogue, Finding, check};
 pub use engine::{ProjectionStatus, Projections, SourceStatus};
 pub use filter::FilterError;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// For the times at which events are parked and rebuilds begin.
     pub clock: Clock,
+    /// Where workers run.
+    pub threads: Handle,
 }
 
 /// A service and its log.

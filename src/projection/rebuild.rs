@@ -109,7 +109,7 @@ impl Slot {
         let stale = opened.model.digest() != model.digest();
         let live = opened.model.clone();
         let slot = Arc::new(Self {
-            live: RwLock::new(opened.start(pick(&logs, &live), settings.clock)),
+            live: RwLock::new(opened.start(pick(&logs, &live), &settings)),
             model,
             sources: logs,
             operations,
@@ -176,7 +176,7 @@ impl Slot {
         let passed = (old.model.digest() == model.digest()).then(|| old.path.clone());
         let opened =
             blocking(move || Opened::new(&dir, &model, number, false, passed.as_deref())).await?;
-        let fresh = opened.start(pick(&self.sources, &self.model), self.settings.clock);
+        let fresh = opened.start(pick(&self.sources, &self.model), &self.settings);
         let outcome = self.follow(&fresh, &old, operation).await;
         if let Err(error) = outcome {
             fresh.make_obsolete();

@@ -1,7 +1,7 @@
 //! Durable `ClockIn` commands a second over gRPC, whole path (token, decision, append, sync), beside an empty unary
 //! handler in the same run on the same machine, and beside `fdatasync` alone.
 //!
-//! `cargo bench --bench clock_in [-- --seconds N]`. Ratios are what counts: absolute figures are the machine's.
+//! `cargo bench --bench clock_in [-- --seconds N --callers N]`. Ratios are what counts: absolute figures are the machine's.
 
 #![allow(
     clippy::unwrap_used,
@@ -59,12 +59,16 @@ fn main() {
     if std::env::args().any(|argument| argument == "--empty-server") {
         return runtime().block_on(empty_server());
     }
-    let seconds = std::env::args()
-        .skip_while(|argument| argument != "--seconds")
+    let seconds = option("--seconds").unwrap_or(5);
+    let callers = option("--callers").map_or(CALLERS.to_vec(), |one| vec![one]);
+    runtime().block_on(measure(Duration::from_secs(seconds), &callers));
+}
+
+fn option<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::args()
+        .skip_while(|argument| argument != name)
         .nth(1)
         .and_then(|text| text.parse().ok())
-        .unwrap_or(5);
-    runtime().block_on(measure(Duration::from_secs(seconds)));
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -75,7 +79,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-async fn measure(each: Duration) {
+async fn measure(each: Duration, numbers: &[usize]) {
     let data = tempfile::tempdir().expect("a directory");
     println!(
         "fdatasync alone: {:.0}/s",
@@ -109,7 +113,7 @@ async fn measure(each: Duration) {
         "callers", "ClockIn/s", "p50 ms", "p99 ms", "p99.9 ms", "empty/s", "ratio"
     );
     let mut day = 0;
-    for callers in CALLERS {
+    for &callers in numbers {
         // Interleaved, so that both see the same machine.
         let nothing = run(&bare, &placements, callers, each, &mut day).await;
         let clock_in = run(&annals, &placements, callers, each, &mut day).await;

@@ -162,12 +162,12 @@ pub const SETTINGS: &[Setting] = &[
         whole("per minute", 1, 1_000_000),
         "600",
     ),
-    // A hot aggregate is one to four KB: 4,096 in each of six rooms stay under 100 MB at the very worst.
+    // 65,536 x 200 bytes in each of six rooms: 80 MB when all are full, and up to 8,000 aggregates in each.
     row(
         "commands.identity_map",
-        "aggregates that each room keeps in memory",
-        whole("aggregates", 1, 1_000_000),
-        "4096",
+        "aggregates that each room keeps in memory: 8 for one, and 1 for each request that it remembers",
+        whole("x 200 bytes", 1, 10_000_000),
+        "65536",
     ),
     row(
         "log.append_queue",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
+use super::background::Background;
 use super::catalogue::{catalogue, viewers};
 use super::logs::{self, Logs};
 use super::rooms;
@@ -49,6 +50,9 @@ pub enum AssemblyError {
     /// The read models cannot be opened.
     #[error("read models: {0}")]
     Projections(#[from] ProjectionError),
+    /// No threads for background work.
+    #[error("threads for background work: {0}")]
+    Threads(std::io::Error),
     /// The positions of the processes cannot be opened.
     #[error("processes: {0}")]
     Processes(#[from] StoreError),
@@ -61,6 +65,8 @@ pub struct Assembly {
     processes: Arc<Processes>,
     projections: Projections,
     limits: LimitSettings,
+    /// Last: what runs there is closed before.
+    _background: Background,
 }
 
 impl Assembly {
@@ -71,15 +77,18 @@ impl Assembly {
         let rooms = Arc::new(rooms::open(&logs, config.commands.identity_map)?);
         let store = Arc::new(ProcessStore::open(&config.data)?);
         let all = processes::all(&rooms, &store);
+        let background = Background::start().map_err(AssemblyError::Threads)?;
         let settings = projection::Settings {
             dir: config.data.join("projections"),
             clock: clock::now,
+            threads: background.handle(),
         };
         Ok(Self {
             rooms,
             processes: Arc::new(Processes::start(all, &logs, store, clock::now)?),
             projections: Projections::start(models, &logs, settings).await?,
             limits: config.limits.clone(),
+            _background: background,
             logs,
         })
     }

@@ -10,6 +10,7 @@
 //! is asked of a part that is gone. Does not: decide anything; each part knows its own rules.
 
 mod assembly;
+mod background;
 mod catalogue;
 mod door;
 mod health;

@@ -73,6 +73,7 @@ impl World {
         let settings = Settings {
             dir: self.dir.path().to_path_buf(),
             clock: || Moment::EPOCH,
+            threads: tokio::runtime::Handle::current(),
         };
         Projections::start([model], &logs, settings).await.unwrap()
     }

@@ -50,6 +50,7 @@ async fn world() -> World {
     let settings = Settings {
         dir: dir.path().to_path_buf(),
         clock: || Moment::EPOCH,
+        threads: tokio::runtime::Handle::current(),
     };
     let projections = Projections::start(built_in().unwrap().into_values(), &logs, settings)
         .await
