@@ -31,6 +31,7 @@ const SERVICES: [&str; 7] = [
     "audit",
 ];
 const PLACEMENT: Uuid = Uuid::from_u128(0xb1);
+const INTERNSHIP: Uuid = Uuid::from_u128(0x1);
 const AUDITOR: Uuid = Uuid::from_u128(0xa0d);
 
 struct World {
@@ -79,25 +80,81 @@ async fn world() -> World {
 
 impl World {
     async fn clocked(&self, date: &str) -> ConsistencyToken {
-        let log = &self.logs["attendance"];
-        let stream = StreamName::of("attendance", PLACEMENT);
-        let id = derived_id(&[date.as_bytes()]);
+        let facts = json!({"placement_id": PLACEMENT, "date": date});
+        self.happened("attendance", PLACEMENT, "ClockedIn", date, date, facts)
+            .await
+    }
+
+    /// An event at nine on `date`; what is named alike belongs to one request.
+    async fn happened(
+        &self,
+        stream: &'static str,
+        key: Uuid,
+        event_type: &str,
+        request: &str,
+        date: &str,
+        facts: Value,
+    ) -> ConsistencyToken {
+        let service = match stream {
+            "worklist" => "tasks",
+            other => other,
+        };
+        let request_id = derived_id(&[request.as_bytes()]);
         let metadata = json!({
-            "actor": Uuid::from_u128(0x57), "role": "STUDENT", "request_id": id, "request_digest": "00",
-            "correlation_id": id, "occurred_at": format!("{date}T09:00:00.000000Z"), "schema_version": 1,
+            "actor": Uuid::from_u128(0x57), "role": "STUDENT", "request_id": request_id, "request_digest": "00",
+            "correlation_id": request_id, "occurred_at": format!("{date}T09:00:00.000000Z"), "schema_version": 1,
         });
         let event = NewEvent {
-            id,
-            event_type: "ClockedIn".into(),
+            id: derived_id(&[stream.as_bytes(), facts.to_string().as_bytes()]),
+            event_type: event_type.into(),
             is_json: true,
-            data: Bytes::from(json!({"placement_id": PLACEMENT, "date": date}).to_string()),
+            data: Bytes::from(facts.to_string()),
             metadata: Bytes::from(metadata.to_string()),
         };
-        let appended = log
-            .append(&stream, Expected::Any, vec![event])
+        let appended = self.logs[service]
+            .append(&StreamName::of(stream, key), Expected::Any, vec![event])
             .await
             .unwrap();
-        ConsistencyToken::new("attendance", appended.position)
+        ConsistencyToken::new(service, appended.position)
+    }
+
+    /// A whole history, `size` events a page.
+    async fn history(&self, target: Uuid, size: i32) -> Vec<Event> {
+        let mut request = GetHistoryRequest {
+            target_id: target.to_string(),
+            page_size: size,
+            ..GetHistoryRequest::default()
+        };
+        let mut all = Vec::new();
+        loop {
+            let asked = self.audit.get_history(by(Role::Auditor, request.clone()));
+            let page = asked.await.unwrap().into_inner();
+            assert!(page.events.len() <= usize::try_from(size).unwrap());
+            all.extend(page.events);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// Everything that a filter lets through, `size` events a page.
+    async fn list_paged(&self, filter: &str, size: i32) -> Vec<Event> {
+        let mut request = ListEventsRequest {
+            filter: filter.to_owned(),
+            page_size: size,
+            ..ListEventsRequest::default()
+        };
+        let mut all = Vec::new();
+        loop {
+            let asked = self.audit.list_events(by(Role::Auditor, request.clone()));
+            let page = asked.await.unwrap().into_inner();
+            all.extend(page.events);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
     }
 
     async fn list(&self, filter: &str, token: &str) -> Result<Vec<Event>, Status> {
@@ -155,6 +212,115 @@ async fn an_object_shows_its_history_by_occurrence_with_what_each_event_says() {
     assert_eq!(reply.events[0].revision, 1);
     assert_eq!(reply.events[0].role, "STUDENT");
     assert_eq!(reply.events[0].service, "attendance");
+}
+
+/// Three tasks of each of two placements, the later task first, and remarks about others in the text. Two events a request.
+async fn busy() -> (World, Vec<(Value, String)>) {
+    let world = world().await;
+    let mut told = Vec::new();
+    for (n, day) in [9, 3, 7, 5, 8, 4].into_iter().enumerate() {
+        let placement = Uuid::from_u128(0xb1 + n as u128 % 2);
+        let task = Uuid::from_u128(0x7a00 + n as u128);
+        let other = Uuid::from_u128(0x7a00 + (n as u128 + 2) % 6);
+        let [request, date] = [format!("request {}", n / 3), format!("2026-02-{day:02}")];
+        let ids = json!({"placement_id": placement, "internship_id": INTERNSHIP});
+        let with = |more: Value| {
+            let mut all = ids.clone();
+            all.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            all
+        };
+        let remark = format!("{other} is like it: {{\"task_id\":\"{other}\"}}");
+        for (stream, event_type, data) in [
+            (
+                "worklist",
+                "TaskAssigned",
+                with(json!({"task_id": task, "title": "count"})),
+            ),
+            (
+                "worklist",
+                "SubmissionReviewed",
+                with(json!({"task_id": task, "personal": {"feedback": remark}})),
+            ),
+            ("attendance", "ClockedIn", with(json!({"date": date}))),
+        ] {
+            let token = world
+                .happened(stream, placement, event_type, &request, &date, data.clone())
+                .await;
+            world
+                .list("service = none", &token.to_string())
+                .await
+                .unwrap();
+            told.push((data, derived_id(&[request.as_bytes()]).to_string()));
+        }
+    }
+    (world, told)
+}
+
+fn data(event: &Event) -> Value {
+    Value::Object(crate::projection::from_struct(event.data.clone().unwrap()))
+}
+
+#[tokio::test]
+async fn a_history_holds_the_events_that_name_the_object_and_no_other_whatever_the_page() {
+    let (world, told) = busy().await;
+    let tasks = (0..6).map(|n| Uuid::from_u128(0x7a00 + n));
+    for target in [PLACEMENT, INTERNSHIP, Uuid::from_u128(0xb2), AUDITOR]
+        .into_iter()
+        .chain(tasks)
+    {
+        let names = |data: &Value| {
+            let fields = data.as_object().unwrap().values();
+            fields.into_iter().any(|value| *value == json!(target))
+        };
+        let expected: Vec<&Value> = told
+            .iter()
+            .map(|(data, _)| data)
+            .filter(|data| names(data))
+            .collect();
+        let whole = world.history(target, 1_000).await;
+        let happened: Vec<_> = whole
+            .iter()
+            .map(|event| event.occurred_at.unwrap().seconds)
+            .collect();
+        assert!(happened.is_sorted(), "{target}");
+        for size in [1, 2, 5] {
+            assert_eq!(
+                world.history(target, size).await,
+                whole,
+                "{target} by {size}"
+            );
+        }
+        let filter = format!("target = \"{target}\"");
+        for found in [whole, world.list_paged(&filter, 2).await] {
+            assert_eq!(found.len(), expected.len(), "{target}");
+            let found: Vec<Value> = found.iter().map(data).collect();
+            assert!(expected.iter().all(|data| found.contains(data)), "{target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_one_request_is_found_whatever_the_page() {
+    let (world, told) = busy().await;
+    let request = told[0].1.clone();
+    for filter in [
+        format!("request_id = \"{request}\""),
+        format!("correlation_id = \"{request}\" AND service != audit"),
+        format!("request_id = \"{request}\" AND target = \"{INTERNSHIP}\""),
+    ] {
+        let whole = world.list_paged(&filter, 1_000).await;
+        assert_eq!(whole.len(), told.len() / 2, "{filter}");
+        assert!(whole.iter().all(|event| event.request_id == request));
+        for size in [1, 2, 4] {
+            assert_eq!(
+                world.list_paged(&filter, size).await,
+                whole,
+                "{filter} by {size}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

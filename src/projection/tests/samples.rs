@@ -11,8 +11,10 @@ use proptest::test_runner::{Config, TestRunner};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::kernel::Stored as _;
 use crate::kernel::{Moment, Position, StreamName, derived_id};
 use crate::log::RecordedEvent;
+use crate::projection::check::{Catalogue, check};
 use crate::projection::folder::{Model, built_in};
 use crate::projection::readers::Readers;
 use crate::projection::sqlite::SqliteStore;
@@ -216,5 +218,47 @@ fn an_event_delivered_twice_counts_once() {
             "{}",
             model.name
         );
+    }
+}
+
+#[test]
+fn every_built_in_model_fits_the_events_that_the_rooms_write() {
+    let catalogue = Catalogue::default()
+        .with("applications", crate::applications::Application::SHAPES)
+        .with("applications", crate::applications::Candidacy::SHAPES)
+        .with("placements", crate::placements::Placement::SHAPES)
+        .with("attendance", crate::attendance::Register::SHAPES)
+        .with("tasks", crate::tasks::Worklist::SHAPES)
+        .with("evaluations", crate::evaluations::Evaluation::SHAPES)
+        .with("certificates", crate::certificates::Certification::SHAPES)
+        .with("audit", crate::audit::SHAPES);
+    for model in built_in().unwrap().values() {
+        let findings: Vec<String> = check(model, &catalogue)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(findings, [""; 0], "{}", model.name);
+    }
+}
+
+#[test]
+fn every_id_that_a_room_writes_leads_to_its_history() {
+    let models = built_in().unwrap();
+    let handler = models["event_history"].any.as_deref().unwrap();
+    let shapes = [
+        crate::applications::Application::SHAPES,
+        crate::applications::Candidacy::SHAPES,
+        crate::placements::Placement::SHAPES,
+        crate::attendance::Register::SHAPES,
+        crate::tasks::Worklist::SHAPES,
+        crate::evaluations::Evaluation::SHAPES,
+        crate::certificates::Certification::SHAPES,
+        crate::audit::SHAPES,
+    ];
+    for shape in shapes.into_iter().flatten() {
+        for field in shape.fields.iter().filter(|field| field.ends_with("_id")) {
+            let named = format!("CAST(:{field} AS TEXT)");
+            assert!(handler.contains(&named), "{}: {field}", shape.event_type);
+        }
     }
 }
