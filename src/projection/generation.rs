@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::file;
 use super::folder::Model;
 use super::plan::Plan;
 use super::readers::{self, Readers};
@@ -41,7 +42,7 @@ pub(super) struct Generation {
     commands: mpsc::Sender<Command>,
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
-    obsolete: AtomicBool,
+    obsolete: Arc<AtomicBool>,
 }
 
 impl Opened {
@@ -84,7 +85,7 @@ impl Opened {
     }
 
     fn existing(path: &Path, number: u64, model: &Model, known: &[&str]) -> Option<Self> {
-        let (stored, live) = match SqliteStore::describe(path) {
+        let (stored, live) = match file::describe(path) {
             Ok(described) => described?,
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a read model's file cannot be read and is built anew");
@@ -151,6 +152,7 @@ impl Opened {
             Some(_) => Vec::new(),
             None => self.model.on.keys().cloned().collect(),
         };
+        let obsolete = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             name: self.model.name.clone(),
             store: Some(Box::new(self.store)),
@@ -163,6 +165,7 @@ impl Opened {
             commands: received,
             stop: stopped,
             clock: settings.clock,
+            obsolete: Arc::clone(&obsolete),
         };
         Arc::new(Generation {
             model: self.model,
@@ -174,7 +177,7 @@ impl Opened {
             commands,
             stop,
             task: Mutex::new(Some(settings.threads.spawn(worker.run()))),
-            obsolete: AtomicBool::new(false),
+            obsolete,
         })
     }
 }

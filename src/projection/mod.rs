@@ -13,6 +13,7 @@
 mod bind;
 mod check;
 mod engine;
+mod file;
 mod filter;
 mod folder;
 mod generation;

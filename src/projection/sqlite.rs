@@ -1,48 +1,21 @@
 //! A read model on `SQLite`: one file a generation.
 //!
-//! Besides the model's own tables a file holds, under names that begin with `annals_`: the folder it was built from and
-//! whether it is live, a checkpoint per source, parked events, and those that were passed over by hand.
-//! The file is disposable: it is built without syncs and synced once before it goes live.
+//! What else is in the file: see [`super::file`].
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use super::bind::{BindError, Bound, Facts, Param};
+use super::file;
 use super::folder::Model;
 use super::parked;
 use super::sql;
 use super::store::{Batch, Counts, Retried, Store, StoreError};
 use crate::kernel::{Moment, Position};
 use crate::log::RecordedEvent;
-
-/// The form of the engine's own tables. Another form is built anew, never migrated.
-const FORMAT: i64 = 1;
-/// Page cache of a worker that has much to do, in KiB.
-const CACHE_BEHIND_KIB: i64 = 16 * 1024;
-/// And of one that waits: seven models must fit the process's idle budget of 64 MiB many times over.
-const CACHE_IDLE_KIB: i64 = 512;
-/// Statements kept prepared: a model has a handful of files.
-const STATEMENTS: usize = 128;
-/// Pages in the write-ahead log before it is moved into the file: 2,000 x 4 KiB = 8 MiB.
-const CHECKPOINT_PAGES: i64 = 2_000;
-
-const OWN_TABLES: &str = "
-CREATE TABLE annals_model (
-  one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, folder TEXT NOT NULL, live INTEGER NOT NULL);
-CREATE TABLE annals_checkpoint (
-  service TEXT PRIMARY KEY, position INTEGER NOT NULL, skipped INTEGER NOT NULL);
-CREATE TABLE annals_parked (
-  service TEXT NOT NULL, position INTEGER NOT NULL, stream TEXT NOT NULL, revision INTEGER NOT NULL,
-  event_id BLOB NOT NULL, event_type TEXT NOT NULL, data BLOB NOT NULL, metadata BLOB NOT NULL,
-  recorded_micros INTEGER NOT NULL, cause TEXT NOT NULL, parked_micros INTEGER NOT NULL,
-  PRIMARY KEY (service, position));
-CREATE TABLE annals_passed (
-  service TEXT NOT NULL, position INTEGER NOT NULL, reason TEXT NOT NULL, passed_micros INTEGER NOT NULL,
-  PRIMARY KEY (service, position));
-";
 
 /// A statement of an `on/` file and where its parameters come from, by index.
 struct Prepared {
@@ -66,45 +39,13 @@ pub(super) struct SqliteStore {
 impl SqliteStore {
     /// A new file. One that is not live yet serves no queries.
     pub(super) fn create(path: &Path, model: &Model, live: bool) -> Result<Self, StoreError> {
-        let conn = connect(path)?;
-        let folder = serde_json::to_string(model)
-            .map_err(|error| StoreError::Permanent(error.to_string()))?;
-        let tx = conn.unchecked_transaction()?;
-        tx.execute_batch(OWN_TABLES)?;
-        tx.execute_batch(&model.schema)?;
-        for service in &model.sources {
-            tx.execute("INSERT INTO annals_checkpoint VALUES (?1, 0, 0)", [service])?;
-        }
-        tx.execute(
-            "INSERT INTO annals_model VALUES (1, ?1, ?2, ?3)",
-            params![FORMAT, folder, live],
-        )?;
-        tx.commit()?;
+        let conn = file::create(path, model, live)?;
         Self::with(conn, model)
-    }
-
-    /// The model that an existing file was built from and whether it is live; nothing where it is none of ours.
-    pub(super) fn describe(path: &Path) -> Result<Option<(Model, bool)>, StoreError> {
-        let conn = connect(path)?;
-        let row = conn
-            .query_row(
-                "SELECT folder, live FROM annals_model WHERE format = ?1",
-                [FORMAT],
-                |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)),
-            )
-            .optional()?;
-        Ok(row.and_then(|(folder, live)| Some((serde_json::from_str(&folder).ok()?, live))))
     }
 
     /// An existing file of `model`, whose queries may have changed since.
     pub(super) fn open(path: &Path, model: &Model) -> Result<Self, StoreError> {
-        let conn = connect(path)?;
-        let folder = serde_json::to_string(model)
-            .map_err(|error| StoreError::Permanent(error.to_string()))?;
-        conn.execute(
-            "UPDATE annals_model SET folder = ?1 WHERE folder <> ?1",
-            [folder],
-        )?;
+        let conn = file::open(path, model)?;
         Self::with(conn, model)
     }
 
@@ -142,7 +83,7 @@ impl SqliteStore {
 
     /// Copies what was passed over by hand from another generation, so that it stays passed over.
     pub(super) fn pass_over_as(&mut self, other: &Path) -> Result<(), StoreError> {
-        let rows: Vec<(String, i64, String, i64)> = connect(other)?
+        let rows: Vec<(String, i64, String, i64)> = file::connect(other)?
             .prepare("SELECT service, position, reason, passed_micros FROM annals_passed")?
             .query_map([], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -387,9 +328,9 @@ impl Store for SqliteStore {
 
     fn set_behind(&mut self, behind: bool) -> Result<(), StoreError> {
         let kib = if behind {
-            CACHE_BEHIND_KIB
+            file::CACHE_BEHIND_KIB
         } else {
-            CACHE_IDLE_KIB
+            file::CACHE_IDLE_KIB
         };
         self.conn.pragma_update(None, "cache_size", -kib)?;
         if !behind {
@@ -399,11 +340,16 @@ impl Store for SqliteStore {
     }
 
     fn go_live(&mut self) -> Result<(), StoreError> {
-        self.conn.pragma_update(None, "synchronous", "FULL")?;
-        self.conn
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         self.conn.execute("UPDATE annals_model SET live = 1", [])?;
-        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        if file::checkpoint(&self.conn)? {
+            self.conn
+                .execute("UPDATE annals_model SET closed = 1", [])?;
+        }
         Ok(())
     }
 }
@@ -448,17 +394,6 @@ fn prepare(conn: &Connection, text: &str) -> Result<Vec<Prepared>, StoreError> {
     Ok(list)
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let conn = Connection::open(path)?;
-    conn.pragma_update(None, "journal_mode", "WAL")?;
-    conn.pragma_update(None, "synchronous", "NORMAL")?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
-    conn.pragma_update(None, "cache_size", -CACHE_IDLE_KIB)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(conn)
-}
-
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
@@ -473,23 +408,5 @@ impl ToSql for Bound<'_> {
 impl From<BindError> for StoreError {
     fn from(error: BindError) -> Self {
         Self::Permanent(error.to_string())
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let text = error.to_string();
-        match error.sqlite_error_code() {
-            Some(
-                ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::OutOfMemory
-                | ErrorCode::CannotOpen,
-            ) => Self::Transient(text),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(text),
-            _ => Self::Permanent(text),
-        }
     }
 }

@@ -87,6 +87,9 @@ pub(super) trait Store: Send {
     /// More memory while there is much to do, little while there is not.
     fn set_behind(&mut self, behind: bool) -> Result<(), StoreError>;
 
-    /// From now on queries see it: everything so far must survive a power cut.
+    /// From now on queries see it.
     fn go_live(&mut self) -> Result<(), StoreError>;
+
+    /// The last call: everything so far must survive a power cut.
+    fn close(&mut self) -> Result<(), StoreError>;
 }

@@ -4,6 +4,7 @@
 //! answer queries. It ends when it is told to stop; until then nothing ends it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt as _};
@@ -16,9 +17,13 @@ use crate::kernel::{Moment, Position};
 use crate::log::{Delivery, Filter, ReadError};
 
 /// Events in one transaction at most.
-const BATCH_EVENTS: usize = 2_000;
+const BATCH_EVENTS: usize = 5_000;
 /// Bytes of payload in one transaction at most; bounds memory where events are large.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// A batch of so many events means that more are coming: waiting a little then makes the next one larger, and a larger one
+/// is cheaper an event. One command after another never waits.
+const BUSY_EVENTS: usize = 16;
+const LINGER: Duration = Duration::from_millis(10);
 /// Positions that may pass without an event of ours before the checkpoint is written all the same.
 const QUIET_POSITIONS: u64 = 50_000;
 /// First and longest pause between two tries.
@@ -55,6 +60,8 @@ pub(super) struct Worker {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) clock: Clock,
+    /// The file will not be needed again: no need to sync it.
+    pub(super) obsolete: Arc<AtomicBool>,
 }
 
 type Feed = SelectAll<BoxStream<'static, (usize, Result<Delivery, ReadError>)>>;
@@ -71,18 +78,28 @@ struct Gathered {
 impl Worker {
     /// Runs until it is stopped.
     pub(super) async fn run(mut self) {
+        self.follow().await;
+        if !self.obsolete.load(Ordering::Relaxed)
+            && let Err(error) = self.with_store(|store| store.close()).await
+        {
+            tracing::warn!(projection = %self.name, %error, "a read model was not closed properly");
+        }
+    }
+
+    async fn follow(&mut self) {
         let mut pause = FIRST_PAUSE;
-        let mut behind = true;
+        let mut behind = false;
         while !self.is_stopped() {
             let mut feed = self.subscribe();
             loop {
                 let positions = self.positions();
                 tokio::select! {
                     biased;
-                    _ = self.stop.changed() => return,
+                    () = told_to_stop(&mut self.stop) => return,
                     Some(command) = self.commands.recv() => self.obey(command).await,
                     gathered = gather(&mut feed, positions) => {
-                        self.take_in(&gathered).await;
+                        let busy = gathered.batch.events.len() >= BUSY_EVENTS && !gathered.full;
+                        self.take_in(gathered.batch, &gathered.caught_up).await;
                         if let Some(error) = gathered.error {
                             self.fail(&error.to_string());
                             break;
@@ -92,6 +109,9 @@ impl Worker {
                         if now_behind != behind {
                             behind = now_behind;
                             self.with_store(move |store| store.set_behind(now_behind)).await.ok();
+                        }
+                        if busy && self.is_caught_up() {
+                            self.linger().await;
                         }
                     }
                 }
@@ -138,9 +158,9 @@ impl Worker {
     }
 
     /// Applies a batch, however long that takes.
-    async fn take_in(&mut self, gathered: &Gathered) {
+    async fn take_in(&mut self, batch: Batch, caught_up: &[usize]) {
         let mut pause = FIRST_PAUSE;
-        let batch = Arc::new(gathered.batch.clone());
+        let batch = Arc::new(batch);
         while self.is_worth_writing(&batch) && !self.is_stopped() {
             let (batch, now) = (Arc::clone(&batch), (self.clock)());
             match self.with_store(move |store| store.apply(&batch, now)).await {
@@ -157,9 +177,9 @@ impl Worker {
         let counts = self.store.as_ref().map(|store| store.counts());
         self.progress.send_modify(|progress| {
             progress.positions.clone_from(&batch.positions);
-            for index in &gathered.caught_up {
-                if let Some(caught_up) = progress.caught_up.get_mut(*index) {
-                    *caught_up = true;
+            for index in caught_up {
+                if let Some(once) = progress.caught_up.get_mut(*index) {
+                    *once = true;
                 }
             }
             progress.counts = counts.unwrap_or(progress.counts);
@@ -241,14 +261,26 @@ impl Worker {
         }
     }
 
+    async fn linger(&mut self) {
+        tokio::select! {
+            () = told_to_stop(&mut self.stop) => {}
+            () = tokio::time::sleep(LINGER) => {}
+        }
+    }
+
     /// Waits before the next try, twice as long each time.
     async fn rest(&mut self, pause: &mut Duration) {
         tokio::select! {
-            _ = self.stop.changed() => {}
+            () = told_to_stop(&mut self.stop) => {}
             () = tokio::time::sleep(*pause) => {}
         }
         *pause = (*pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Returns at once where it was told before, and where nobody is left who could tell.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    stop.wait_for(|stop| *stop).await.ok();
 }
 
 /// Waits for something, then takes what is there at once. Nothing is lost when it is abandoned: only the first step waits.

@@ -358,6 +358,38 @@ async fn a_rebuild_under_writes_gives_the_same_rows_and_queries_never_stop() {
 }
 
 #[tokio::test]
+async fn a_file_that_the_machine_may_not_have_written_out_is_built_anew() {
+    let world = World::new();
+    let token = world.says("one-a", "tern", 1).await;
+    for (closed, file) in [(1, "words.1.db"), (0, "words.2.db")] {
+        let projections = world.start(words()).await;
+        projections.wait_for("words", &token, WAIT).await.unwrap();
+        assert_eq!(list(&projections).await.len(), 1);
+        projections.close().await;
+        let path = world.dir.path().join("words.1.db");
+        let conn = rusqlite::Connection::open(path).unwrap();
+        let stored: i64 = conn
+            .query_row("SELECT closed FROM annals_model", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(stored, 1, "a proper end says so");
+        conn.execute(
+            "UPDATE annals_model SET boot = 'an earlier start', closed = ?1",
+            [closed],
+        )
+        .unwrap();
+        drop(conn);
+        let projections = world.start(words()).await;
+        projections.wait_for("words", &token, WAIT).await.unwrap();
+        assert_eq!(
+            list(&projections).await,
+            ["word | word=tern | ones=1 | twos=0"]
+        );
+        projections.close().await;
+        assert_eq!(files(world.dir.path()), [file]);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_built_anew() {
     let world = World::new();
     let token = world.says("one-a", "tern", 1).await;
