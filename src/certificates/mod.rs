@@ -16,6 +16,7 @@ mod decide;
 mod events;
 mod gate;
 mod refused;
+mod register;
 mod rpc;
 mod state;
 #[cfg(test)]
@@ -27,5 +28,6 @@ pub use decide::{Command, Issue};
 pub use events::{Attested, Event, Issued};
 pub use gate::Gate;
 pub use refused::Refused;
-pub use rpc::{CertificateRegister, Certificates, Found};
+pub use register::{CertificateRegister, Found};
+pub use rpc::Certificates;
 pub use state::{Certificate, Certification};

@@ -280,6 +280,7 @@ impl Store for SqliteStore {
     }
 
     fn apply(&mut self, batch: &Batch, now: Moment) -> Result<(), StoreError> {
+        fail::fail_point!("projection::before_apply");
         match self.attempt(batch, now, false) {
             Err(StoreError::Permanent(_)) => self.attempt(batch, now, true),
             outcome => outcome,

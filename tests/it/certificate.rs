@@ -204,3 +204,51 @@ async fn a_code_that_nobody_was_given_is_unknown_and_guessing_has_an_end() {
     );
     world.stop().await;
 }
+
+/// The code in the log's last event, before any read model has it.
+#[cfg(feature = "failpoints")]
+fn code_in_log(world: &World) -> String {
+    let log = world.config.data.join("certificates/log.db");
+    let log = rusqlite::Connection::open(log).unwrap();
+    let last = "SELECT data FROM events ORDER BY position DESC LIMIT 1";
+    let data: Vec<u8> = log.query_row(last, [], |row| row.get(0)).unwrap();
+    let data: serde_json::Value = serde_json::from_slice(&data).unwrap();
+    data["code"].as_str().unwrap().to_owned()
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn a_verification_is_right_while_the_register_is_behind() {
+    const POINT: &str = "projection::before_apply";
+    let world = World::make().await;
+    let mut admin = CertificatesServiceClient::new(world.caller(Role::Admin, id("admin")));
+    let mut partner = CertificatesServiceClient::new(world.caller(Role::Partner, world.partner));
+
+    fail::cfg(POINT, "pause").unwrap();
+    partner.issue_certificate(issue(&world)).await.unwrap();
+    let code = code_in_log(&world);
+    let status = verify(&world, &code).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::Unavailable, "READ_MODEL_LAGGING".to_owned()),
+        "nobody may be told that a certificate does not exist which does"
+    );
+    fail::remove(POINT);
+    let shown = loop {
+        match verify(&world, &code).await {
+            Err(status) if status.code() == Code::Unavailable => {}
+            told => break told.unwrap(),
+        }
+    };
+    assert_eq!(shown.status(), CertificateStatus::Valid);
+
+    fail::cfg(POINT, "pause").unwrap();
+    revoke(&mut admin, &world).await;
+    let shown = verify(&world, &code).await.unwrap();
+    assert_eq!(shown.status(), CertificateStatus::Revoked);
+    replace(&mut admin, &world).await;
+    let shown = verify(&world, &code).await.unwrap();
+    assert_eq!(shown.status(), CertificateStatus::Replaced);
+    fail::remove(POINT);
+    world.stop().await;
+}
