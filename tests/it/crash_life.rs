@@ -155,7 +155,7 @@ async fn a_death_at_any_step_of_a_placement_changes_nothing_in_the_end() {
 }
 
 /// A server that dies at `point` while something goes on by itself, and another one that goes on.
-async fn die_and_restart(mut server: Server, data: &Path) -> Server {
+fn die_and_restart(mut server: Server, data: &Path) -> Server {
     let begun = Instant::now();
     while !server.has_ended() {
         assert!(begun.elapsed() < HEALS_WITHIN, "it did not die");
@@ -191,7 +191,7 @@ async fn a_death_while_an_offer_runs_out_expires_it_once() {
         })
         .await
         .unwrap();
-    let server = die_and_restart(server, data.path()).await;
+    let server = die_and_restart(server, data.path());
     wait_for(data.path(), "OfferExpired").await;
     // Its timer is due until it is cleared: a second expiry would come with the next ticks.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -217,7 +217,7 @@ async fn a_death_before_a_rescission_takes_the_acceptance_back_once() {
     second.placement = first.placement;
     second.to_offer(&importer).await.unwrap();
     let _ = second.accept(&importer).await;
-    let server = die_and_restart(server, data.path()).await;
+    let server = die_and_restart(server, data.path());
     wait_for(data.path(), "PlacementReleased").await;
     server.stop();
     let counted = count_events(data.path()).await;

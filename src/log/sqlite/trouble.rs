@@ -57,12 +57,15 @@ impl Trouble {
 
     fn of_probe(error: &io::Error) -> Self {
         let text = format!("a probe of {PROBE_BYTES} bytes: {error}");
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Self::Full(text)
-            }
-            _ => Self::Other(text),
+        let full = [
+            ErrorKind::StorageFull,
+            ErrorKind::QuotaExceeded,
+            ErrorKind::FileTooLarge,
+        ];
+        if full.contains(&error.kind()) {
+            return Self::Full(text);
         }
+        Self::Other(text)
     }
 
     /// What callers hear.
@@ -118,8 +121,9 @@ pub(super) fn probe(dir: &Path, connection: &Connection) -> Result<(), Probe> {
 
 fn fill(path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
+    let step = vec![0; PROBE_STEP];
     for _ in 0..PROBE_BYTES / PROBE_STEP {
-        file.write_all(&[0; PROBE_STEP])?;
+        file.write_all(&step)?;
     }
     file.sync_all()
 }

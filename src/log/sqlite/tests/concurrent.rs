@@ -5,6 +5,7 @@
 //! version would contradict it, and so would two writes that made the same version. For versions that only grow by writes
 //! this is all of linearizability: ordering by version, a version's write before its readers, then extends real time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,7 +64,7 @@ async fn work(log: Arc<dyn EventLog>, clock: Arc<AtomicU64>, task: u64, seed: u6
     let mut random = Random(seed ^ (task + 1));
     let mut history = Vec::new();
     let mut next = task << 32;
-    let mut known = [0_u64; STREAMS as usize];
+    let mut known = HashMap::<u64, u64>::new();
     for _ in 0..STEPS {
         let on = random.below(STREAMS);
         let kind = random.below(5);
@@ -79,7 +80,7 @@ async fn work(log: Arc<dyn EventLog>, clock: Arc<AtomicU64>, task: u64, seed: u6
             let events = slice.last_revision.map_or(0, |last| last + 1);
             (events, events)
         } else {
-            let expected = match (kind, known[on as usize].checked_sub(1)) {
+            let expected = match (kind, known.get(&on).copied().unwrap_or(0).checked_sub(1)) {
                 (1, _) => Expected::Any,
                 (_, None) => Expected::NoStream,
                 (_, Some(last)) => Expected::Exact(last),
@@ -100,7 +101,7 @@ async fn work(log: Arc<dyn EventLog>, clock: Arc<AtomicU64>, task: u64, seed: u6
             }
         };
         let ended = clock.fetch_add(1, Ordering::SeqCst);
-        known[on as usize] = after;
+        known.insert(on, after);
         history.push(Seen {
             stream: on,
             began,

@@ -100,7 +100,7 @@ fn flip(dir: &Path, position: i64, column: &str, bit: u32) {
             bytes[at] ^= 1 << (bit % 8);
             Value::Blob(bytes)
         }
-        other => panic!("{column}: {other:?}"),
+        other @ (Value::Null | Value::Real(_) | Value::Text(_)) => panic!("{column}: {other:?}"),
     };
     let sql = format!("UPDATE events SET {column} = ?2 WHERE position = ?1");
     file.execute(&sql, (position, flipped)).unwrap();
