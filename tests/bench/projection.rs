@@ -136,6 +136,7 @@ async fn built(home: &Path, model: Model, logs: &Logs, events: usize) {
     let settings = Settings {
         dir: dir.clone(),
         clock: || Moment::EPOCH,
+        threads: tokio::runtime::Handle::current(),
     };
     let begun = Instant::now();
     let projections = Projections::start([model], logs, settings).await.unwrap();
