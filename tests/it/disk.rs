@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use annals::log::sqlite::{Options, SqliteLog};
+use annals::log::sqlite::{Options, SqliteLog, verify};
 use annals::log::{Direction, EventLog, Filter};
 use annals::proto::annals::attendance::v1::ClockInRequest;
 use annals::proto::annals::attendance::v1::attendance_service_client::AttendanceServiceClient;
-use annals::proto::annals::operations::v1::GetHealthDetailsRequest;
 use annals::proto::annals::operations::v1::operations_service_client::OperationsServiceClient;
+use annals::proto::annals::operations::v1::{GetHealthDetailsRequest, ListProjectionsRequest};
 use annals::proto::event_store::client::streams::streams_client::StreamsClient;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -285,6 +285,89 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_resumes_when_a_whole_disk_has_room_again() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(disk) = Mount::tmpfs(&home.path().join("disk"), 192) else {
+        return;
+    };
+    let data = disk.0.join("data");
+    let server = Server::start(&data);
+    let importer = server.caller("import", id("importer")).await;
+    let admin = server.caller("admin", id("admin")).await;
+    let channel = server.connect().await;
+    let mut done = Vec::new();
+    for number in 0..3 {
+        let journey = Journey::new(&format!("before-{number}"), "2024-01-01");
+        journey.to_placement(&importer).await.unwrap();
+        done.push(journey);
+    }
+    let ballast = disk.0.join("ballast");
+    let _ = std::fs::write(&ballast, vec![0; 256 * 1024 * 1024]).unwrap_err();
+    let journey = Journey::new("meanwhile", "2024-01-01");
+    // What the files have room for already goes in; then something is refused, or waits in vain for the processes.
+    let mut refused = Err(Status::cancelled("not tried"));
+    for number in 0..50 {
+        let more = Journey::new(&format!("filling-{number}"), "2024-01-01");
+        refused = more.to_offer(&importer).await;
+        match &refused {
+            Ok(()) => done.push(more),
+            Err(_) => break,
+        }
+    }
+    let refused = refused.unwrap_err();
+    let reason = refused
+        .get_error_details()
+        .error_info()
+        .unwrap()
+        .reason
+        .clone();
+    assert_eq!(reason, "STORAGE_FULL", "{refused:?}");
+    assert_eq!(health(&channel, "").await, NOT_SERVING);
+
+    std::fs::remove_file(&ballast).unwrap();
+    let healed = async {
+        while health(&channel, "").await != SERVING
+            || journey.to_placement(&importer).await.is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        loop {
+            let answer = OperationsServiceClient::new(admin.clone())
+                .get_health_details(GetHealthDetailsRequest {})
+                .await;
+            if answer.unwrap().into_inner().serving {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let healed = tokio::time::timeout(2 * HEALS_WITHIN, healed).await;
+    if healed.is_err() {
+        let answer = OperationsServiceClient::new(admin.clone())
+            .get_health_details(GetHealthDetailsRequest {})
+            .await;
+        panic!("it does not heal: {answer:?}");
+    }
+    // A repeat of everything that was done changes nothing.
+    for journey in &done {
+        journey.to_offer(&importer).await.unwrap();
+    }
+    let listed = OperationsServiceClient::new(admin)
+        .list_projections(ListProjectionsRequest {})
+        .await
+        .unwrap();
+    for projection in listed.into_inner().projections {
+        assert_eq!(projection.state, "LIVE", "{}", projection.name);
+        assert_eq!(projection.parked, 0, "{}", projection.name);
+    }
+    server.stop();
+    for service in ["applications", "placements", "attendance"] {
+        let found = verify(&data.join(service), |_, _| {}).unwrap();
+        assert_eq!(found.damages, [], "{service}");
     }
 }
 

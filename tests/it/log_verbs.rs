@@ -215,6 +215,45 @@ async fn damage_is_named_and_ends_in_failure() {
     assert!(complaint(&annals(&["verify", at])).contains("log.db-wal is missing"));
 }
 
+#[tokio::test]
+async fn a_backup_is_of_one_moment_and_a_log_like_any_other() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (one, two) = (path("one"), path("two"));
+    let log = std::sync::Arc::new(written(Path::new(&one)).await);
+    // Somebody appends all the time.
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let appending = std::sync::Arc::clone(&log);
+    let busy = tokio::spawn(async move {
+        for id in 1_000.. {
+            if stopped.try_recv().is_ok() {
+                return;
+            }
+            let events = vec![event(id)];
+            appending
+                .append(&stream("busy-1"), Expected::Any, events)
+                .await
+                .unwrap();
+        }
+    });
+    let (from, to) = (one.clone(), two.clone());
+    let done = tokio::task::spawn_blocking(move || annals(&["backup", "--json", &from, &to]));
+    let done = json(&done.await.unwrap());
+    stop.send(()).unwrap();
+    busy.await.unwrap();
+    assert!(done["position"].as_u64().unwrap() >= 41, "{done}");
+    assert_eq!(done["position"], done["events"]);
+    log.close().await;
+    let (whole, backup) = (out(&annals(&["dump", &one])), out(&annals(&["dump", &two])));
+    assert!(whole.starts_with(&backup));
+    assert!(complaint(&annals(&["backup", &one, &two])).contains("exists"));
+    let copy = SqliteLog::open(Path::new(&two), Options::default()).unwrap();
+    copy.append(&stream("a-0"), Expected::Exact(9), vec![event(99)])
+        .await
+        .unwrap();
+    copy.close().await;
+}
+
 #[test]
 fn what_cannot_be_meant_is_said() {
     let home = tempfile::tempdir().unwrap();

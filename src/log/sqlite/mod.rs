@@ -32,6 +32,7 @@
 //! `scavenged` does not name. The canonical bytes are drawn in [`canonical`](crate::log::canonical).
 
 mod appender;
+mod backup;
 mod beside;
 mod checkpoint;
 mod decode;
@@ -58,6 +59,7 @@ mod trouble;
 mod verify;
 mod writer;
 
+pub use backup::backup;
 pub use checkpoint::CheckpointBy;
 pub use dump::{check_dump, dump, load};
 pub use engine::SqliteLog;

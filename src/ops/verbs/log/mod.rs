@@ -1,12 +1,14 @@
 //! `annals log ...`: one log by itself, by its directory. One verb, one file.
 //!
 //! ```text
-//!   stat, verify, dump      read beside a server that runs, on connections that cannot write
+//!   stat, verify, dump,
+//!   backup                  read beside a server that runs, on connections that cannot write
 //!   copy                    reads its source likewise; its target must be nobody else's
 //!   scavenge                needs the log for itself
 //!   serve                   is the server
 //! ```
 
+mod backup;
 mod copy;
 mod dump;
 mod endpoint;
@@ -38,6 +40,8 @@ enum LogVerb {
     Verify(verify::VerifyArgs),
     /// Write every event as a line of JSON, also while the log is served; `copy` reads it back
     Dump(dump::DumpArgs),
+    /// Copy a log's file as it is at one moment, also while it is served, and verify the copy
+    Backup(backup::BackupArgs),
     /// Remove what stream metadata hides and tombstones ended, and give the space back
     Scavenge(scavenge::ScavengeArgs),
     /// Copy a log, going on where an earlier copy ended, and compare both ends
@@ -55,6 +59,7 @@ pub async fn run(
         LogVerb::Stat(args) => stat::run(&args, data.as_deref()),
         LogVerb::Verify(args) => verify::run(&args, data.as_deref()),
         LogVerb::Dump(args) => dump::run(&args, data.as_deref()),
+        LogVerb::Backup(args) => backup::run(&args),
         LogVerb::Scavenge(args) => scavenge::run(&args, data.as_deref()).await,
         LogVerb::Copy(args) => copy::run(&args).await,
     }

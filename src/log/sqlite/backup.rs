@@ -1,0 +1,81 @@
+//! `annals log backup`: the log's file as it is at one moment, by SQLite's own backup, while the log goes on being served.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use super::open::{DATABASE, OpenError};
+use super::tools::{self, ToolError};
+use super::writer;
+use crate::kernel::Position;
+
+/// Pages copied between two reports of progress: 16 MiB.
+const STEP_PAGES: i32 = 4096;
+
+/// How long a step waits where SQLite's own short locks are in the way.
+const BUSY_WAIT: Duration = Duration::from_millis(20);
+
+/// Copies the log in `dir` into the directory `to`, which must hold none; answers its last position. What is appended
+/// meanwhile is not in it. `progress` hears the pages copied and all pages.
+///
+/// # Errors
+/// No log, one at the target, or a file that cannot be written. A target that is there is whole.
+pub fn backup(
+    dir: &Path,
+    to: &Path,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Position, ToolError> {
+    let (source, _) = tools::open_beside(dir)?;
+    let target = to.join(DATABASE);
+    std::fs::create_dir_all(to).map_err(failed(to))?;
+    if target.exists() {
+        return Err(failed(&target)(io::ErrorKind::AlreadyExists.into()));
+    }
+    let part = to.join("log.db.part");
+    let _ = std::fs::remove_file(&part);
+    // One snapshot for all steps: an append would make them begin again.
+    let snapshot = source.unchecked_transaction()?;
+    let (head, _) = writer::end_of(&snapshot)?;
+    copy(&source, &part, &mut progress)?;
+    drop(snapshot);
+    // It takes its name when it is durable.
+    sync(&part)?;
+    std::fs::rename(&part, &target).map_err(failed(&target))?;
+    sync(to)?;
+    Ok(head)
+}
+
+fn copy(
+    source: &Connection,
+    part: &Path,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<(), ToolError> {
+    let mut target = Connection::open(part)?;
+    let backup = Backup::new(source, &mut target)?;
+    loop {
+        let step = backup.step(STEP_PAGES)?;
+        let pages = backup.progress();
+        let total = u64::try_from(pages.pagecount).unwrap_or_default();
+        let left = u64::try_from(pages.remaining).unwrap_or_default();
+        progress(total.saturating_sub(left), total);
+        match step {
+            StepResult::Done => return Ok(()),
+            StepResult::Busy | StepResult::Locked => std::thread::sleep(BUSY_WAIT),
+            _ => {}
+        }
+    }
+}
+
+fn sync(path: &Path) -> Result<(), ToolError> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ToolError {
+    let path: PathBuf = path.to_owned();
+    |source| OpenError::Io { path, source }.into()
+}
