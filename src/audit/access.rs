@@ -11,7 +11,7 @@ use crate::kernel::{EventMetadata, EventShape, StreamName, derived_id};
 use crate::log::{AppendError, EventLog, Expected, NewEvent};
 
 /// The stream is `access-<actor>`.
-const CATEGORY: &str = "access";
+pub const CATEGORY: &str = "access";
 const HISTORY_READ: &str = "HistoryRead";
 /// The version of its JSON.
 const VERSION: u32 = 1;

@@ -15,6 +15,6 @@ mod rpc;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, SHAPES};
+pub use access::{Access, CATEGORY, SHAPES};
 pub use history::{AsOf, HistoryError, PastState, StateViewer, Viewers, aggregate_view};
 pub use rpc::Audit;

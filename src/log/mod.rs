@@ -40,6 +40,7 @@
 
 pub mod canonical;
 pub mod contract;
+pub mod eventstoredb;
 pub mod memory;
 mod memory_state;
 mod model;

@@ -85,8 +85,11 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Parses the command line of this process and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    // More than one provider of TLS primitives may be linked in; which one is used is said once, here.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // More than one provider of TLS primitives is linked in; which one is used is said once, here.
+    if let Err(error) = crate::log::eventstoredb::install_provider() {
+        eprintln!("annals: {error}");
+        return ExitCode::FAILURE;
+    }
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,8 +9,9 @@ use super::config::LogFormat;
 /// Starts writing at `level` and above. A second call in one process (tests) changes nothing.
 pub fn start(level: &str, format: LogFormat) {
     // The HTTP/2 machinery under us logs every frame at debug and trace; that is never what was asked for.
+    // EventStoreDB's client tells of every connection that breaks; `log::eventstoredb` says what comes of it.
     let filter = EnvFilter::new(format!(
-        "{level},h2=warn,hyper=warn,hyper_util=warn,tower=warn"
+        "{level},h2=warn,hyper=warn,hyper_util=warn,tower=warn,eventstore=off"
     ));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

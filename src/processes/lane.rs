@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::{Mutex, watch};
 
+use super::duty::{self, Duty};
 use super::process::{Process, ProcessError, Source};
-use super::store::{ParkedEvent, ProcessStore};
+use super::store::{ParkedEvent, ProcessStore, StoreError};
 use crate::kernel::{Moment, Position};
 use crate::log::{Delivery, EventLog, Filter, RecordedEvent};
 
@@ -37,19 +38,19 @@ pub(super) struct Lane {
     pub(super) blocked: Mutex<HashSet<String>>,
 }
 
-/// Follows the log for ever, over faults of the log too.
+/// Follows the log as long as it is this server's duty, over faults of the log too.
 pub(super) async fn run(
     lane: Arc<Lane>,
     store: Arc<ProcessStore>,
     clock: fn() -> Moment,
-    mut stopped: watch::Receiver<bool>,
+    mut duty: watch::Receiver<Duty>,
 ) {
     let mut pause = BACKOFF_FIRST;
-    let mut saved = lane.progress.borrow().position;
-    while !*stopped.borrow() {
+    while duty::called(&mut duty).await {
         let from = lane.progress.borrow().position;
-        match follow(&lane, &store, clock, from, &mut saved, &mut stopped).await {
-            Ok(()) => break,
+        let mut saved = from;
+        match follow(&lane, &store, clock, from, &mut saved, &mut duty).await {
+            Ok(()) => continue,
             Err(cause) => lane.trouble(cause),
         }
         if lane.progress.borrow().position > from {
@@ -70,7 +71,7 @@ async fn follow(
     clock: fn() -> Moment,
     from: Position,
     saved: &mut Position,
-    stopped: &mut watch::Receiver<bool>,
+    duty: &mut watch::Receiver<Duty>,
 ) -> Result<(), String> {
     let event_types = lane
         .source
@@ -86,7 +87,7 @@ async fn follow(
     loop {
         let delivery = tokio::select! {
             delivery = deliveries.next() => delivery,
-            _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+            () = duty::relieved(duty) => return Ok(()),
         };
         let delivery = delivery
             .ok_or("the subscription ended")?
@@ -94,8 +95,12 @@ async fn follow(
         let position = match delivery {
             Delivery::Events(events) => {
                 let position = events.last().map_or(from, |event| event.position);
-                let parked = lane.handle(&events, clock, stopped).await;
+                let parked = lane.handle(&events, clock, duty).await;
                 let Some(parked) = parked else { return Ok(()) };
+                // Another server may have gone on from its own checkpoint: ours says nothing any more.
+                if *duty.borrow() == Duty::Wait {
+                    return Ok(());
+                }
                 fail::fail_point!("process::before_commit");
                 commit(lane, store, position, &parked)?;
                 *saved = position;
@@ -136,7 +141,7 @@ impl Lane {
         &self,
         events: &[RecordedEvent],
         clock: fn() -> Moment,
-        stopped: &watch::Receiver<bool>,
+        duty: &watch::Receiver<Duty>,
     ) -> Option<Vec<ParkedEvent>> {
         let mut blocked = self.blocked.lock().await;
         let mut streams: Vec<Vec<&RecordedEvent>> = Vec::new();
@@ -157,7 +162,7 @@ impl Lane {
                 let waits = events
                     .first()
                     .is_some_and(|event| known.contains(event.stream.as_str()));
-                async move { self.handle_stream(&events, waits, clock, stopped).await }.boxed()
+                async move { self.handle_stream(&events, waits, clock, duty).await }.boxed()
             })
             .collect();
         let outcomes: Vec<_> = stream::iter(handled)
@@ -179,7 +184,7 @@ impl Lane {
         events: &[&RecordedEvent],
         mut waits: bool,
         clock: fn() -> Moment,
-        stopped: &watch::Receiver<bool>,
+        duty: &watch::Receiver<Duty>,
     ) -> Option<Vec<ParkedEvent>> {
         let mut parked = Vec::new();
         for event in events {
@@ -187,7 +192,7 @@ impl Lane {
                 parked.push(self.park(event, String::new(), clock()));
                 continue;
             }
-            if let Err(cause) = self.handle_one(event, clock, stopped).await? {
+            if let Err(cause) = self.handle_one(event, clock, duty).await? {
                 tracing::error!(process = self.process.name(), stream = %event.stream, position = %event.position, cause, "event parked");
                 parked.push(self.park(event, cause, clock()));
                 waits = true;
@@ -201,7 +206,7 @@ impl Lane {
         &self,
         event: &RecordedEvent,
         clock: fn() -> Moment,
-        stopped: &watch::Receiver<bool>,
+        duty: &watch::Receiver<Duty>,
     ) -> Option<Result<(), String>> {
         let mut pause = BACKOFF_FIRST;
         loop {
@@ -215,12 +220,27 @@ impl Lane {
                 Err(ProcessError::Permanent(cause)) => return Some(Err(cause)),
                 Err(ProcessError::Transient(cause)) => self.trouble(cause),
             }
-            if *stopped.borrow() {
+            if !duty::leads(duty) {
                 return None;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(BACKOFF_LONGEST);
         }
+    }
+
+    /// Takes position and parked events from the store.
+    pub(super) async fn reload(&self, store: &ProcessStore) -> Result<(), StoreError> {
+        let (process, service) = (self.process.name(), self.source.service);
+        // What was under way when this server was relieved ends first.
+        let mut blocked = self.blocked.lock().await;
+        *blocked = store
+            .blocked_streams(process, service)?
+            .into_iter()
+            .collect();
+        let position = store.position(process, service)?;
+        self.progress
+            .send_modify(|progress| progress.position = position);
+        Ok(())
     }
 
     fn park(&self, event: &RecordedEvent, cause: String, parked_at: Moment) -> ParkedEvent {

@@ -15,10 +15,13 @@ mod acceptance;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod crash_tests;
+mod duty;
 mod final_kpis;
 #[cfg(test)]
 mod flow_tests;
 mod lane;
+mod lead;
+mod lease;
 mod offer_expiry;
 mod parked;
 mod placement_life;
@@ -34,6 +37,7 @@ mod tests;
 
 pub use acceptance::Acceptance;
 pub use final_kpis::FinalKpis;
+pub use lease::Lease;
 pub use offer_expiry::OfferExpiry;
 pub use placement_life::PlacementLife;
 pub use process::{Process, ProcessError, Source};

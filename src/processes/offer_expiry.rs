@@ -1,7 +1,7 @@
 //! Offers end by themselves after `valid_until`.
 //!
 //! An offer sets a timer in the process store; what settles the offer clears it; the clock's tick sends `ExpireOffer` for
-//! those that are due. A timer that was lost or fires too late is harmless: an acceptance is judged by
+//! those that are due. Where several servers share a log, each keeps the timers, and one of them ticks. A timer that was lost or fires too late is harmless: an acceptance is judged by
 //! `valid_until`, not by the timer.
 
 use std::sync::Arc;
@@ -64,6 +64,10 @@ impl Process for OfferExpiry {
                 "ApplicationClosed",
             ],
         }]
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 
     async fn handle(

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use super::lane::Lane;
 use super::runner::Processes;
 use super::store::{ParkedEvent, StoreError};
-use crate::kernel::Position;
-use crate::log::{Direction, Filter, RecordedEvent};
+use crate::kernel::{Position, StreamName};
+use crate::log::{Direction, ReadFrom, RecordedEvent};
+
+/// Events of one read of a stream.
+const PAGE_EVENTS: usize = 256;
 
 impl Processes {
     /// Tries a parked event again, and where it goes through, those that wait behind it. None: it is not parked.
@@ -20,6 +23,7 @@ impl Processes {
         let Some((lane, parked)) = self.find(process, service, position)? else {
             return Ok(None);
         };
+        self.check_leads(lane)?;
         let mut blocked = lane.blocked.lock().await;
         self.drain(lane, &mut blocked, &parked.stream)
             .await
@@ -36,6 +40,7 @@ impl Processes {
         let Some((lane, parked)) = self.find(process, service, position)? else {
             return Ok(false);
         };
+        self.check_leads(lane)?;
         let mut blocked = lane.blocked.lock().await;
         self.store.unpark(process, service, position)?;
         if let Err(cause) = self.drain(lane, &mut blocked, &parked.stream).await? {
@@ -48,6 +53,13 @@ impl Processes {
             );
         }
         Ok(true)
+    }
+
+    fn check_leads(&self, lane: &Lane) -> Result<(), StoreError> {
+        if lane.process.is_local() || self.leads() {
+            return Ok(());
+        }
+        Err(StoreError::Elsewhere)
     }
 
     fn find(
@@ -76,7 +88,7 @@ impl Processes {
     ) -> Result<Result<(), String>, StoreError> {
         let (process, service) = (lane.process.name(), lane.source.service);
         for mut parked in self.store.parked_of_stream(process, service, stream)? {
-            let outcome = match reread(lane, parked.position).await {
+            let outcome = match reread(lane, &parked).await {
                 Ok(event) => lane
                     .process
                     .handle(service, &event, (self.clock)())
@@ -96,16 +108,25 @@ impl Processes {
     }
 }
 
-async fn reread(lane: &Lane, position: Position) -> Result<RecordedEvent, String> {
-    let before = Position(position.0.saturating_sub(1));
-    let slice = lane
-        .log
-        .read_all(Some(before), Direction::Forward, 1, &Filter::default())
-        .await
-        .map_err(|error| error.to_string())?;
-    slice
-        .events
-        .into_iter()
-        .find(|event| event.position == position)
-        .ok_or_else(|| format!("position {position} holds no event"))
+/// By its stream: a position can be asked for only as one that was handed out.
+async fn reread(lane: &Lane, parked: &ParkedEvent) -> Result<RecordedEvent, String> {
+    let stream = StreamName::new(parked.stream.as_str()).map_err(|error| error.to_string())?;
+    let mut next = ReadFrom::Start;
+    loop {
+        let slice = lane
+            .log
+            .read_stream(&stream, next, Direction::Forward, PAGE_EVENTS)
+            .await
+            .map_err(|error| error.to_string())?;
+        let last = slice.events.last().map(|event| event.revision);
+        let found = slice
+            .events
+            .into_iter()
+            .find(|event| event.position == parked.position);
+        match (found, last) {
+            (Some(event), _) => return Ok(event),
+            (None, Some(last)) if !slice.end => next = ReadFrom::Revision(last + 1),
+            (None, _) => return Err(format!("position {} holds no event", parked.position)),
+        }
+    }
 }

@@ -52,6 +52,12 @@ pub trait Process: Send + Sync + 'static {
     /// What it listens to.
     fn sources(&self) -> &'static [Source];
 
+    /// Whether handling an event does nothing but note something in this server's own store. Where several servers share
+    /// a log, such a process runs on each of them, and the tick alone is left to the one that runs the others.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Sends the commands that follow from `event`. May be called again for the same event.
     ///
     /// # Errors

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use super::duty::{self, Duty};
 use super::lane::{Lane, Progress, run};
+use super::lead::Candidate;
+use super::lease::Lease;
 use super::process::Process;
 use super::store::{ProcessStore, StoreError};
 use crate::kernel::{Moment, Position};
@@ -37,21 +40,47 @@ pub struct Processes {
     pub(super) lanes: Vec<Arc<Lane>>,
     pub(super) store: Arc<ProcessStore>,
     pub(super) clock: fn() -> Moment,
-    stop: watch::Sender<bool>,
+    /// Of processes that one server runs for all, and of those that every server runs for itself.
+    duty: watch::Sender<Duty>,
+    local_duty: watch::Sender<Duty>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Told when the tasks have ended, and the task that then lets go of the lease.
+    ended: watch::Sender<bool>,
+    candidate: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Processes {
-    /// Starts `processes` on the logs of their sources, from where they were.
+    /// Starts `processes` on the logs of their sources, from where they were. No other server is on these logs.
     pub fn start(
         processes: Vec<Arc<dyn Process>>,
         logs: &HashMap<&'static str, Arc<dyn EventLog>>,
         store: Arc<ProcessStore>,
         clock: fn() -> Moment,
     ) -> Result<Self, StoreError> {
-        let (stop, stopped) = watch::channel(false);
+        Self::start_with(processes, logs, store, clock, None)
+    }
+
+    /// The same; with a lease, they advance only while this server holds it.
+    pub fn start_with(
+        processes: Vec<Arc<dyn Process>>,
+        logs: &HashMap<&'static str, Arc<dyn EventLog>>,
+        store: Arc<ProcessStore>,
+        clock: fn() -> Moment,
+        lease: Option<Lease>,
+    ) -> Result<Self, StoreError> {
+        let first = if lease.is_some() {
+            Duty::Wait
+        } else {
+            Duty::Lead
+        };
+        let (duty, local_duty) = (watch::Sender::new(first), watch::Sender::new(Duty::Lead));
         let (mut lanes, mut tasks) = (Vec::new(), Vec::new());
         for process in processes {
+            let of_lanes = if process.is_local() {
+                &local_duty
+            } else {
+                &duty
+            };
             for source in process.sources() {
                 let Some(log) = logs.get(source.service) else {
                     continue;
@@ -76,18 +105,32 @@ impl Processes {
                     Arc::clone(&lane),
                     Arc::clone(&store),
                     clock,
-                    stopped.clone(),
+                    of_lanes.subscribe(),
                 )));
                 lanes.push(lane);
             }
-            tasks.push(tokio::spawn(tick(process, clock, stopped.clone())));
+            tasks.push(tokio::spawn(tick(process, clock, duty.subscribe())));
         }
+        let ended = watch::Sender::new(false);
+        let candidate = lease.map(|lease| {
+            let candidate = Candidate {
+                lease,
+                lanes: lanes.clone(),
+                store: Arc::clone(&store),
+                duty: duty.clone(),
+                ended: ended.subscribe(),
+            };
+            tokio::spawn(candidate.run())
+        });
         Ok(Self {
             lanes,
             store,
             clock,
-            stop,
+            duty,
+            local_duty,
             tasks: Mutex::new(tasks),
+            ended,
+            candidate: Mutex::new(candidate),
         })
     }
 
@@ -116,6 +159,11 @@ impl Processes {
         Ok(status)
     }
 
+    /// Whether it is this server that runs them.
+    pub(super) fn leads(&self) -> bool {
+        *self.duty.borrow() == Duty::Lead
+    }
+
     /// What is parked.
     #[must_use]
     pub fn store(&self) -> &ProcessStore {
@@ -124,26 +172,27 @@ impl Processes {
 
     /// Lets every lane finish what it handles, saves, and ends.
     pub async fn stop(&self) {
-        // No receiver left means that all lanes have ended already.
-        let _ = self.stop.send(true);
+        self.duty.send_replace(Duty::Stop);
+        self.local_duty.send_replace(Duty::Stop);
         for task in self.tasks.lock().await.drain(..) {
             // A lane that panicked has logged it; there is nothing left to save.
             let _ = task.await;
         }
+        self.ended.send_replace(true);
+        if let Some(candidate) = self.candidate.lock().await.take() {
+            // Where it panicked, the lease runs out by itself.
+            let _ = candidate.await;
+        }
     }
 }
 
-async fn tick(
-    process: Arc<dyn Process>,
-    clock: fn() -> Moment,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn tick(process: Arc<dyn Process>, clock: fn() -> Moment, mut duty: watch::Receiver<Duty>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    while duty::called(&mut duty).await {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = stopped.wait_for(|stop| *stop) => return,
+            () = duty::relieved(&mut duty) => continue,
         }
         if let Err(error) = process.tick(clock()).await {
             tracing::warn!(process = process.name(), %error, "the tick is tried again");

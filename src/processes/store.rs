@@ -17,8 +17,14 @@ use crate::kernel::{Moment, Position};
 
 /// The store cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("process store: {0}")]
-pub struct StoreError(#[from] rusqlite::Error);
+pub enum StoreError {
+    /// Of the file.
+    #[error("process store: {0}")]
+    File(#[from] rusqlite::Error),
+    /// Of several servers on one log, only the one that runs the processes may change what is parked.
+    #[error("another server runs the processes now: ask that one")]
+    Elsewhere,
+}
 
 /// An event that a process could not handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,11 +123,7 @@ impl ProcessStore {
         for event in parked {
             park(&transaction, event)?;
         }
-        transaction
-            .prepare_cached(
-                "INSERT INTO position VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET position = excluded.position",
-            )?
-            .execute(params![process, service, number(position)])?;
+        put_position(&transaction, process, service, position)?;
         transaction.commit()?;
         Ok(())
     }
@@ -136,6 +138,44 @@ impl ProcessStore {
             .query_map(params![process, service], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         Ok(streams)
+    }
+
+    /// Takes over what another server has come to: position and parked events of one process in one service.
+    pub(super) fn adopt(
+        &self,
+        process: &str,
+        service: &str,
+        position: Position,
+        parked: &[ParkedEvent],
+    ) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction
+            .prepare_cached("DELETE FROM parked WHERE process = ?1 AND service = ?2")?
+            .execute(params![process, service])?;
+        for event in parked {
+            park(&transaction, event)?;
+        }
+        put_position(&transaction, process, service, position)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Everything that `process` has parked of `service`, in order.
+    pub(super) fn parked_of(
+        &self,
+        process: &str,
+        service: &str,
+    ) -> Result<Vec<ParkedEvent>, StoreError> {
+        let connection = self.lock();
+        let mut select = connection.prepare_cached(
+            "SELECT process, service, position, stream, event_type, cause, parked_at FROM parked
+             WHERE process = ?1 AND service = ?2 ORDER BY position",
+        )?;
+        let rows = select
+            .query_map(params![process, service], parked_row)?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
     }
 
     /// What is parked, oldest first: of one process, or of all; at most `limit`, after the first `offset`.
@@ -274,6 +314,20 @@ impl ProcessStore {
             .execute([process, key])?;
         Ok(())
     }
+}
+
+fn put_position(
+    connection: &Connection,
+    process: &str,
+    service: &str,
+    position: Position,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO position VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET position = excluded.position",
+        )?
+        .execute(params![process, service, number(position)])?;
+    Ok(())
 }
 
 fn park(connection: &Connection, event: &ParkedEvent) -> Result<(), StoreError> {

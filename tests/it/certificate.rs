@@ -107,7 +107,11 @@ async fn verify(world: &World, code: &str) -> Result<VerifyCertificateResponse, 
 
 #[tokio::test]
 async fn a_certificate_verifies_by_its_code_until_it_is_revoked_and_then_points_no_further() {
-    let world = World::make().await;
+    life(World::make().await).await;
+}
+
+/// Everything that happens to a certificate, and what anybody sees of it.
+pub async fn life(world: World) {
     let mut admin = CertificatesServiceClient::new(world.caller(Role::Admin, id("admin")));
     let mut partner = CertificatesServiceClient::new(world.caller(Role::Partner, world.partner));
 

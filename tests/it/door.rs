@@ -118,7 +118,7 @@ fn a_port_that_is_taken_is_named() {
 
 #[tokio::test]
 async fn with_configured_keys_and_tls_a_caller_of_the_right_authority_gets_in() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    annals::log::eventstoredb::install_provider().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));

@@ -25,6 +25,7 @@ mod crash;
 mod crash_life;
 mod disk;
 mod door;
+mod esdb;
 mod kill;
 mod log_verbs;
 mod operations;

@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each user takes what it needs")]
 
 pub mod journey;
+pub mod proxy;
 pub mod server;

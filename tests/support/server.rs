@@ -92,6 +92,10 @@ impl Server {
             .arg(data)
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
+            // Of the tests, not settings of the server.
+            .env_remove("ANNALS_FULL")
+            .env_remove("ANNALS_TEST_ESDB")
+            .env_remove("ANNALS_TEST_LOG")
             .env("FAILPOINTS_ABORT", "1")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())

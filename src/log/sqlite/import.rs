@@ -132,7 +132,7 @@ impl SqliteLog {
     }
 }
 
-pub(super) fn same(
+pub(in crate::log) fn same(
     left: &RecordedEvent,
     right: Option<&RecordedEvent>,
     numbering: Numbering,

@@ -63,6 +63,7 @@ pub use backup::backup;
 pub use checkpoint::CheckpointBy;
 pub use dump::{check_dump, dump, load};
 pub use engine::SqliteLog;
+pub(super) use import::same;
 pub use import::{Copied, Numbering};
 pub use open::{OpenError, Options};
 pub use scavenge::Scavenged;

@@ -8,11 +8,13 @@
 //! anything else of the process; what is read here is read once, at start.
 
 mod layers;
+mod places;
 mod settings;
 mod show;
 mod table;
 
 pub use layers::{ConfigError, ENVIRONMENT_OF_CLIENTS, Layers, Origin, Resolved};
+pub use places::{LogPlace, LogPlaces};
 pub use settings::{
     AuthSettings, CommandSettings, Config, LimitSettings, LogFormat, ServerSettings,
 };

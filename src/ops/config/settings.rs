@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layers::{ConfigError, Layers, Resolved};
+use super::places::LogPlaces;
 use super::table::Value;
 
 /// Everything that was set, typed.
@@ -20,6 +21,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// How commands run.
     pub commands: CommandSettings,
+    /// Where the logs are.
+    pub log: LogPlaces,
     /// Read models besides the built-in ones.
     pub projections: Option<PathBuf>,
     /// What is written to standard error.
@@ -116,6 +119,7 @@ impl Config {
                 identity_map: size(from, "commands.identity_map"),
                 append_queue: size(from, "log.append_queue"),
             },
+            log: LogPlaces::read(from),
             projections: path(from, "projections.dir"),
             level: text(from, "telemetry.level"),
             format: match text(from, "telemetry.format").as_str() {

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::layers::Resolved;
-use super::table::{Setting, Value};
+use super::table::{Kind, Setting, Value};
+use crate::log::eventstoredb::shown;
 
 /// TOML with unit, limit and origin as comments, section by section.
 #[must_use]
@@ -22,13 +23,28 @@ pub fn as_text(resolved: &Resolved) -> String {
         let line = match value {
             Value::Unset => format!("# {name} is not set"),
             Value::Whole(number) => format!("{name} = {number}"),
-            Value::Text(content) => format!("{name} = {}", toml::Value::from(content.as_str())),
+            Value::Text(content) => {
+                format!(
+                    "{name} = {}",
+                    toml::Value::from(open_text(setting, content))
+                )
+            }
         };
         let _ = writeln!(text, "# {}", setting.about);
         let _ = writeln!(text, "# {}; from {origin}", limit(setting));
         let _ = writeln!(text, "{line}");
     }
     text
+}
+
+/// A value without what nobody else should read: the user and password of a connection string.
+fn open_text(setting: &Setting, content: &str) -> String {
+    match setting.kind {
+        Kind::Log => shown(content),
+        Kind::Whole { .. } | Kind::Path | Kind::Address | Kind::OneOf(_) | Kind::Text(_) => {
+            content.to_owned()
+        }
+    }
 }
 
 fn limit(setting: &Setting) -> String {
@@ -49,7 +65,7 @@ pub fn as_json(resolved: &Resolved) -> serde_json::Value {
                 "value": match value {
                     Value::Unset => serde_json::Value::Null,
                     Value::Whole(number) => json!(number),
-                    Value::Text(text) => json!(text),
+                    Value::Text(text) => json!(open_text(setting, text)),
                 },
                 "unit": setting.unit(),
                 "limit": setting.limit(),

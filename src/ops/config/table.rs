@@ -2,6 +2,11 @@
 
 use std::net::SocketAddr;
 
+use crate::log::eventstoredb::is_esdb;
+
+/// The word for the engine that is built in.
+pub(super) const EMBEDDED: &str = "embedded";
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -38,6 +43,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// Text of 1 to so many bytes.
     Text(usize),
+    /// Where a log is.
+    Log,
 }
 
 /// What a setting holds.
@@ -170,8 +177,21 @@ pub const SETTINGS: &[Setting] = &[
         "65536",
     ),
     row(
+        "log.url",
+        "where the logs are: embedded in data.dir, or in an EventStoreDB or KurrentDB",
+        Kind::Log,
+        EMBEDDED,
+    ),
+    log("log.applications_url", "the same for applications alone"),
+    log("log.placements_url", "the same for placements alone"),
+    log("log.attendance_url", "the same for attendance alone"),
+    log("log.tasks_url", "the same for tasks alone"),
+    log("log.evaluations_url", "the same for evaluations alone"),
+    log("log.certificates_url", "the same for certificates alone"),
+    log("log.audit_url", "the same for audit alone"),
+    row(
         "log.append_queue",
-        "appends that may wait in each log; more are answered OVERLOADED",
+        "appends that may wait in each embedded log; more are answered OVERLOADED",
         whole("appends", 1, 1_000_000),
         "4096",
     ),
@@ -202,6 +222,10 @@ const fn row(key: &'static str, about: &'static str, kind: Kind, default: &'stat
         kind,
         default,
     }
+}
+
+const fn log(key: &'static str, about: &'static str) -> Setting {
+    row(key, about, Kind::Log, "")
 }
 
 const fn whole(unit: &'static str, min: u64, max: u64) -> Kind {
@@ -239,6 +263,7 @@ impl Setting {
             Kind::Address => text.parse::<SocketAddr>().is_ok(),
             Kind::OneOf(words) => words.contains(&text),
             Kind::Text(max) => (1..=max).contains(&text.len()),
+            Kind::Log => text == EMBEDDED || is_esdb(text),
         };
         if fits {
             Ok(Value::Text(text.to_owned()))
@@ -256,6 +281,7 @@ impl Setting {
             Kind::Address => "an IP address and a port, as 127.0.0.1:7400".to_owned(),
             Kind::OneOf(words) => format!("one of {}", words.join(", ")),
             Kind::Text(max) => format!("text of 1 to {max} bytes"),
+            Kind::Log => format!("{EMBEDDED}, or a connection string as esdb://host:2113"),
         }
     }
 
@@ -264,7 +290,7 @@ impl Setting {
     pub const fn unit(&self) -> &'static str {
         match self.kind {
             Kind::Whole { unit, .. } => unit,
-            Kind::Path | Kind::Address | Kind::OneOf(_) | Kind::Text(_) => "",
+            Kind::Path | Kind::Address | Kind::OneOf(_) | Kind::Text(_) | Kind::Log => "",
         }
     }
 }

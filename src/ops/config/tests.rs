@@ -125,6 +125,7 @@ fn every_setting_of_the_table_reaches_the_typed_configuration() {
             Kind::Path | Kind::Text(_) => "other".to_owned(),
             Kind::Address => "127.0.0.2:1".to_owned(),
             Kind::OneOf(words) => words.last().unwrap().to_string(),
+            Kind::Log => "esdb://other".to_owned(),
         };
         layers.assign(&format!("{}={other}", setting.key)).unwrap();
         let typed = match Config::load(&layers) {
@@ -146,4 +147,30 @@ fn what_is_shown_is_a_configuration_file_that_means_the_same() {
     for ((setting, value, _), (_, other, _)) in resolved.rows().zip(again.rows()) {
         assert_eq!(value, other, "{}", setting.key);
     }
+}
+
+#[test]
+fn a_service_is_where_its_own_setting_says_and_else_where_the_common_one_does() {
+    let mut layers = Layers::default();
+    layers
+        .assign("log.url=esdb://admin:secret@a,b?tls=true")
+        .unwrap();
+    layers.assign("log.audit_url=embedded").unwrap();
+    let resolved = layers.resolve().unwrap();
+    let config = Config::typed(&resolved).unwrap();
+    assert_eq!(*config.log.of("audit"), LogPlace::Embedded);
+    let shared = LogPlace::Esdb("esdb://admin:secret@a,b?tls=true".to_owned());
+    assert_eq!(*config.log.of("tasks"), shared);
+    for shown in [
+        as_text(&resolved),
+        as_json(&resolved).to_string(),
+        format!("{config:?}"),
+    ] {
+        assert!(!shown.contains("secret"), "{shown}");
+        assert!(shown.contains("esdb://a,b?tls=true"), "{shown}");
+    }
+    let mut layers = Layers::default();
+    layers.assign("log.url=postgres://x").unwrap();
+    let error = layers.resolve().unwrap_err().to_string();
+    assert!(error.contains("esdb://host:2113"), "{error}");
 }

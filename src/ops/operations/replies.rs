@@ -78,7 +78,15 @@ pub(super) fn projection_error(error: &ProjectionError) -> Status {
 
 /// What a failing store of the processes answers.
 pub(super) fn store_error(error: &StoreError) -> Status {
-    internal(error)
+    match error {
+        StoreError::File(_) => internal(error),
+        StoreError::Elsewhere => with_reason(
+            Code::FailedPrecondition,
+            "ANOTHER_SERVER_LEADS",
+            "another server runs the processes now",
+            "ask the others: one of them does it",
+        ),
+    }
 }
 
 fn internal(error: &dyn std::error::Error) -> Status {

@@ -1,14 +1,19 @@
 //! The parts and how they hang together: logs, rooms, processes, and the services on them.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tonic::service::Routes;
+use uuid::Uuid;
 
 use super::background::Background;
 use super::catalogue::{catalogue, viewers};
+use super::derived;
 use super::logs::{self, Logs};
 use super::rooms;
 use crate::audit::{Access, Audit};
+use crate::log::eventstoredb::ConnectError;
 use crate::log::sqlite::OpenError;
 use crate::ops::clock;
 use crate::ops::config::{Config, LimitSettings};
@@ -41,6 +46,17 @@ pub enum AssemblyError {
     /// A log cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenError),
+    /// The server of a log is not there.
+    #[error("log.url: {0}")]
+    Cluster(#[from] ConnectError),
+    /// There is no place for what is derived from the logs.
+    #[error("{path}: {cause}", path = .path.display())]
+    Directory {
+        /// Where it would be.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// A folder of SQL cannot be read.
     #[error("read models: {0}")]
     Models(#[from] FolderError),
@@ -73,19 +89,23 @@ impl Assembly {
     /// Opens the logs, builds the rooms on them, starts what follows the logs.
     pub async fn open(config: &Config) -> Result<Self, AssemblyError> {
         let models = models(config)?;
-        let logs = logs::open(config)?;
+        let clusters = logs::connect(config).await?;
+        let logs = logs::open(config, &clusters)?;
         let rooms = Arc::new(rooms::open(&logs, config.commands.identity_map)?);
-        let store = Arc::new(ProcessStore::open(&config.data)?);
+        let derived = derived::directory(config)?;
+        let store = Arc::new(ProcessStore::open(&derived)?);
         let all = processes::all(&rooms, &store);
         let background = Background::start().map_err(AssemblyError::Threads)?;
+        let lease =
+            logs::shared(config, &clusters).map(|log| processes::Lease::new(log, Uuid::now_v7()));
         let settings = projection::Settings {
-            dir: config.data.join("projections"),
+            dir: derived.join("projections"),
             clock: clock::now,
             threads: background.handle(),
         };
         Ok(Self {
             rooms,
-            processes: Arc::new(Processes::start(all, &logs, store, clock::now)?),
+            processes: Arc::new(Processes::start_with(all, &logs, store, clock::now, lease)?),
             projections: Projections::start(models, &logs, settings).await?,
             limits: config.limits.clone(),
             _background: background,

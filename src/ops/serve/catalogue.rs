@@ -12,7 +12,7 @@ use crate::attendance::Register;
 use crate::audit::{self, Viewers, aggregate_view};
 use crate::certificates::Certification;
 use crate::evaluations::Evaluation;
-use crate::kernel::Stored;
+use crate::kernel::{Aggregate as _, Stored};
 use crate::placements::Placement;
 use crate::projection::Catalogue;
 use crate::tasks::Worklist;
@@ -29,6 +29,20 @@ pub fn catalogue() -> Catalogue {
         .with("evaluations", Evaluation::SHAPES)
         .with("certificates", Certification::SHAPES)
         .with("audit", audit::SHAPES)
+}
+
+/// The categories of the streams of `service`; none for what is no service.
+pub(super) fn categories(service: &str) -> &'static [&'static str] {
+    match service {
+        "applications" => &[Application::CATEGORY, Candidacy::CATEGORY],
+        "placements" => &[Placement::CATEGORY],
+        "attendance" => &[Register::CATEGORY],
+        "tasks" => &[Worklist::CATEGORY],
+        "evaluations" => &[Evaluation::CATEGORY],
+        "certificates" => &[Certification::CATEGORY],
+        "audit" => &[audit::CATEGORY],
+        _ => &[],
+    }
 }
 
 /// Every kind of stream, with its log.

@@ -12,6 +12,7 @@
 mod assembly;
 mod background;
 mod catalogue;
+mod derived;
 mod door;
 mod health;
 mod logs;
@@ -21,5 +22,5 @@ mod server;
 pub use assembly::{Assembly, AssemblyError, SERVICES};
 pub use catalogue::catalogue;
 pub use door::DoorError;
-pub use logs::Logs;
+pub use logs::{Logs, part_of};
 pub use server::{ServeError, Server};

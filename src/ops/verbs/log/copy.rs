@@ -6,25 +6,31 @@ use std::io::{self, BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::endpoint::Endpoint;
 use super::place::existing;
 use super::progress::Progress;
 use super::scavenge::taken;
-use crate::log::EventLog as _;
+use crate::log::EventLog;
+use crate::log::eventstoredb::{Cluster, EsdbLog};
 use crate::log::sqlite::{
     Copied, Numbering, Options, SqliteLog, ToolError, check_dump, dump, load,
 };
 use crate::ops::cli::Failure;
+use crate::ops::serve::{SERVICES, part_of};
 
 /// Arguments of `annals log copy`.
 #[derive(Debug, Args)]
 pub(super) struct CopyArgs {
-    /// A log's directory, a file of lines that ends in .ndjson, or - for standard input
+    /// A log's directory, esdb://... for a server, a file of lines that ends in .ndjson, or - for standard input
     from: Endpoint,
     /// Likewise, - being standard output
     to: Endpoint,
+    /// On a server that services share: the one whose streams are meant
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SERVICES))]
+    service: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,11 +38,17 @@ pub(super) struct CopyArgs {
 
 /// Copies, compares, and prints what both ends have.
 pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
-    use Endpoint::{Dump, Log, Pipe, Unknown};
+    use Endpoint::{Dump, Log, Pipe, Server, Unknown};
     let copied = match (&args.from, &args.to) {
         (Log(from), Log(to)) => between_logs(&existing(from)?, to).await?,
         (Log(from), Dump(to)) => to_file(&existing(from)?, to)?,
         (Log(from), Pipe) => to_pipe(&existing(from)?)?,
+        (Log(from), Server(to)) => {
+            let source = SqliteLog::beside(&existing(from)?)?;
+            to_server(&source, to, args).await?
+        }
+        (Server(from), Log(to)) => from_server(from, to, args).await?,
+        (Server(from), Server(to)) => to_server(&server(from, args).await?, to, args).await?,
         (Dump(from), Log(to)) => {
             let file = File::open(from).map_err(|error| named(from, &error))?;
             from_lines(&mut BufReader::new(file), to).await?
@@ -44,6 +56,10 @@ pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
         (Pipe, Log(to)) => from_lines(&mut BufReader::new(io::stdin()), to).await?,
         (Dump(_) | Pipe, Dump(_) | Pipe) => {
             let line = "one end must be a log: files of lines are copied by cp";
+            return Err(Failure(line.to_owned()));
+        }
+        (Server(_), Dump(_) | Pipe) | (Dump(_) | Pipe, Server(_)) => {
+            let line = "lines and a server are copied by way of a log's directory";
             return Err(Failure(line.to_owned()));
         }
         (Unknown(address), _) | (_, Unknown(address)) => {
@@ -60,6 +76,35 @@ async fn between_logs(from: &Path, to: &Path) -> Result<Copied, Failure> {
     let progress = Progress::positions("copied");
     let copied = target
         .copy_from(&source, Numbering::Keep, |done| {
+            progress.at(done.examined, last);
+        })
+        .await;
+    target.close().await;
+    Ok(copied?)
+}
+
+/// The part of a server that is meant.
+async fn server(url: &str, args: &CopyArgs) -> Result<EsdbLog, Failure> {
+    let part = args.service.as_deref().map(part_of).unwrap_or_default();
+    let cluster = Cluster::connect(url).await?;
+    Ok(EsdbLog::new(cluster, part.with_metadata()))
+}
+
+async fn to_server(from: &dyn EventLog, to: &str, args: &CopyArgs) -> Result<Copied, Failure> {
+    let last = from.head().await?;
+    let target = server(to, args).await?;
+    let progress = Progress::positions("copied");
+    let copied = target.copy_from(from, |done| progress.at(done.examined, last));
+    Ok(copied.await?)
+}
+
+async fn from_server(from: &str, to: &Path, args: &CopyArgs) -> Result<Copied, Failure> {
+    let source = server(from, args).await?;
+    let last = source.head().await?;
+    let target = SqliteLog::open(to, Options::default()).map_err(taken)?;
+    let progress = Progress::positions("copied");
+    let copied = target
+        .copy_from(&source, Numbering::Renumber, |done| {
             progress.at(done.examined, last);
         })
         .await;

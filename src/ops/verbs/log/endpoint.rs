@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::place::directory_of;
+use crate::log::eventstoredb::{is_esdb, shown};
 
 /// How a dump's file ends.
 const DUMP: &str = "ndjson";
@@ -22,6 +23,8 @@ pub(super) enum Endpoint {
     Dump(PathBuf),
     /// Such lines on standard input or output.
     Pipe,
+    /// A server of `EventStoreDB`'s protocol, by its connection string.
+    Server(String),
     /// An address with a scheme that nothing here speaks.
     Unknown(String),
 }
@@ -32,6 +35,9 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         if text == "-" {
             return Ok(Self::Pipe);
+        }
+        if is_esdb(text) {
+            return Ok(Self::Server(text.to_owned()));
         }
         if text.contains("://") {
             return Ok(Self::Unknown(text.to_owned()));
@@ -49,6 +55,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Log(path) | Self::Dump(path) => path.display().fmt(f),
             Self::Pipe => f.write_str("-"),
+            Self::Server(url) => f.write_str(&shown(url)),
             Self::Unknown(address) => f.write_str(address),
         }
     }
@@ -66,6 +73,8 @@ mod tests {
         }
         assert_eq!(told("a/b.ndjson"), Endpoint::Dump("a/b.ndjson".into()));
         assert_eq!(told("-"), Endpoint::Pipe);
+        assert_eq!(told("esdb://a"), Endpoint::Server("esdb://a".into()));
+        assert_eq!(told("esdb://u:secret@a").to_string(), "esdb://a");
         assert_eq!(told("ftp://x"), Endpoint::Unknown("ftp://x".into()));
     }
 }

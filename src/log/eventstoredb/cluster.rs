@@ -1,0 +1,271 @@
+//! One connection to a server or cluster, shared by the logs on it; replaced whenever it is lost.
+//!
+//! The crate's client has one task that connects. Where that task fails or panics, every later call of the client fails,
+//! and where its node dies, it stays with the dead node. So no client is trusted twice: whatever may be the
+//! connection's fault makes a new client, and the call is made again, until it is answered or the patience is over.
+//! Calls run in tasks of their own, which end with their caller and keep a panic to themselves.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use eventstore::{Client, Credentials, Error};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::hub::Hub;
+use super::provider::{ProviderError, install_provider};
+use super::trouble::{self, Trouble};
+use super::url::{self, Connection, UrlError};
+use crate::kernel::Position;
+use crate::log::Health;
+
+/// How long a call is repeated before the caller is told that the log is unavailable. An election of a new leader takes
+/// about two seconds. A caller with less time goes away earlier, which ends the call.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one try may take: the crate waits for ever where a connection swallows what is sent.
+const TRY: Duration = Duration::from_secs(3);
+
+/// First and longest pause between two tries.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_LONGEST: Duration = Duration::from_millis(500);
+
+/// A client is not replaced more often than this, however many callers find it lost.
+const REPLACE: Duration = Duration::from_millis(100);
+
+/// Why there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The connection string.
+    #[error("connection string: {0}")]
+    Url(#[from] UrlError),
+    /// TLS.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Nobody answers there, or not as an `EventStoreDB` would.
+    #[error("{server} does not answer: {cause}")]
+    Unreachable {
+        /// Where, without user and password.
+        server: String,
+        /// What was seen last.
+        cause: String,
+    },
+}
+
+/// See the module. Cheap to share behind an [`Arc`].
+pub struct Cluster {
+    connection: Connection,
+    shown: String,
+    /// Where everything of the connection runs, whoever calls: callers may be on threads that others go before.
+    runtime: Handle,
+    current: Mutex<Current>,
+    logs: Mutex<Vec<watch::Sender<Health>>>,
+    /// The largest position seen so far: an append that lands below it was there before.
+    seen: AtomicU64,
+    hub: OnceCell<Hub>,
+}
+
+struct Current {
+    generation: u64,
+    since: Instant,
+    client: Client,
+}
+
+impl Cluster {
+    /// Connects to what `url` names, and makes sure that it answers.
+    ///
+    /// # Errors
+    /// The connection string makes no sense, or nobody answers for [`PATIENCE`].
+    pub async fn connect(url: &str) -> Result<Arc<Self>, ConnectError> {
+        let connection = url::parse(url)?;
+        install_provider()?;
+        let shown = url::shown(url);
+        let unreachable = |cause: String| ConnectError::Unreachable {
+            server: shown.clone(),
+            cause,
+        };
+        let runtime = Handle::current();
+        let client = Client::with_runtime_handle(runtime.clone(), connection.settings.clone())
+            .map_err(|error| unreachable(error.to_string()))?;
+        let cluster = Arc::new(Self {
+            current: Mutex::new(Current {
+                generation: 0,
+                since: Instant::now(),
+                client,
+            }),
+            shown: shown.clone(),
+            runtime,
+            connection,
+            logs: Mutex::new(Vec::new()),
+            seen: AtomicU64::new(0),
+            hub: OnceCell::new(),
+        });
+        let head = cluster.head().await;
+        head.map_err(|trouble| match trouble {
+            Trouble::Lost(cause) | Trouble::NotLeader(cause) | Trouble::Refused(cause) => {
+                unreachable(cause)
+            }
+            other @ (Trouble::WrongRevision(_)
+            | Trouble::Precondition
+            | Trouble::Deleted
+            | Trouble::Closed) => unreachable(format!("{other:?}")),
+        })?;
+        Ok(cluster)
+    }
+
+    /// Where it is, without user and password.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The tail of the log, followed since somebody first asked for it.
+    pub(super) async fn hub(self: &Arc<Self>) -> Result<&Hub, Trouble> {
+        self.hub
+            .get_or_try_init(|| async { Ok(Hub::start(self, self.head().await?)) })
+            .await
+    }
+
+    /// Adds a log that wants to know how the connection is.
+    pub(super) fn add(&self, health: watch::Sender<Health>) {
+        self.logs().push(health);
+    }
+
+    /// The largest position seen.
+    pub(super) fn seen(&self) -> Position {
+        Position(self.seen.load(Ordering::Acquire))
+    }
+
+    pub(super) fn saw(&self, position: Position) {
+        self.seen.fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// The client in use, and its number for [`lost`](Self::lost).
+    pub(super) fn client(&self) -> (u64, Client) {
+        let current = self.current();
+        (current.generation, current.client.clone())
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(super) fn user(&self) -> Option<Credentials> {
+        self.connection.user.clone()
+    }
+
+    /// Whoever got no sense out of the client of `generation` says so; the next caller gets a new one.
+    pub(super) fn lost(&self, generation: u64, cause: &str) {
+        {
+            let mut current = self.current();
+            if current.generation != generation || current.since.elapsed() < REPLACE {
+                return;
+            }
+            let settings = self.connection.settings.clone();
+            match Client::with_runtime_handle(self.runtime.clone(), settings) {
+                Ok(client) => {
+                    *current = Current {
+                        generation: generation + 1,
+                        since: Instant::now(),
+                        client,
+                    }
+                }
+                Err(error) => tracing::error!(%error, "no new client; the old one stays"),
+            }
+        }
+        tracing::warn!(server = self.shown, cause, "connecting anew");
+        self.tell(&Health::Degraded(format!("{}: {cause}", self.shown)));
+    }
+
+    /// The connection works.
+    pub(super) fn works(&self) {
+        self.tell(&Health::Serving);
+    }
+
+    fn tell(&self, health: &Health) {
+        for log in self.logs().iter() {
+            log.send_if_modified(|now| {
+                let changed = *now != Health::Closed && now != health;
+                if changed {
+                    now.clone_from(health);
+                }
+                changed
+            });
+        }
+    }
+
+    /// Makes `call` until it is answered, or [`PATIENCE`] is over. What it does must bear being done twice.
+    pub(super) async fn call<T, F, Fut>(&self, call: F) -> Result<T, Trouble>
+    where
+        T: Send + 'static,
+        F: Fn(Client) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let give_up = Instant::now() + PATIENCE;
+        let mut pause = PAUSE_FIRST;
+        let mut followed = false;
+        loop {
+            let (generation, client) = self.client();
+            let outcome = timeout_at(give_up, contained(&self.runtime, call(client))).await;
+            let trouble = match outcome {
+                Ok(Ok(answer)) => {
+                    self.works();
+                    return Ok(answer);
+                }
+                Ok(Err(trouble)) => trouble,
+                Err(_elapsed) => Trouble::Lost(format!("no answer in {PATIENCE:?}")),
+            };
+            match &trouble {
+                // The crate has turned to the leader by itself; once is enough, since the address may be of a dead one.
+                Trouble::NotLeader(_) if !followed => followed = true,
+                Trouble::Lost(cause) | Trouble::NotLeader(cause) => {
+                    followed = false;
+                    self.lost(generation, cause);
+                }
+                Trouble::WrongRevision(_)
+                | Trouble::Precondition
+                | Trouble::Deleted
+                | Trouble::Refused(_)
+                | Trouble::Closed => return Err(trouble),
+            }
+            if Instant::now() + pause >= give_up {
+                return Err(trouble);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_LONGEST);
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn logs(&self) -> MutexGuard<'_, Vec<watch::Sender<Health>>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs `call` where its panic is its own, and where it ends when nobody waits for it any more.
+async fn contained<T: Send + 'static>(
+    runtime: &Handle,
+    call: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Trouble> {
+    let mut task = JoinSet::new();
+    task.spawn_on(call, runtime);
+    match task.join_next().await {
+        Some(Ok(outcome)) => outcome.map_err(|error| trouble::of(&error)),
+        Some(Err(panicked)) => Err(Trouble::Lost(format!("the client gave up: {panicked}"))),
+        None => Err(Trouble::Lost("the client was not asked".into())),
+    }
+}
+
+/// One step of a call, which has [`TRY`] to come about.
+pub(super) async fn step<T>(step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(TRY, step)
+        .await
+        .unwrap_or(Err(Error::DeadlineExceeded))
+}

@@ -1,0 +1,182 @@
+//! Taking over the events of another log, in its order, with ids, revisions, metadata and times.
+//!
+//! The server numbers and stamps events itself. So each is appended at exactly the revision before its own, which makes a
+//! repeat harmless, and keeps its time in its metadata (see [`convert`](super::convert)). Does not: keep positions, or
+//! the first events of a stream that was truncated by a scavenge, since the server numbers every stream from 0.
+
+use super::convert::with_time;
+use super::engine::EsdbLog;
+use crate::kernel::{Position, Revision};
+use crate::log::rules::{self, TOMBSTONE_REVISION};
+use crate::log::sqlite::{Copied, Numbering, ToolError, same};
+use crate::log::{
+    AppendError, Direction, EventLog, Expected, Filter, NewEvent, ReadError, ReadFrom,
+    RecordedEvent,
+};
+
+/// Events read in one step, and at most appended in one.
+const BATCH_EVENTS: usize = 256;
+
+/// Bytes appended in one step: half of what an append may have, since times come to it.
+const BATCH_BYTES: usize = rules::MAX_APPEND_BYTES / 2;
+
+impl EsdbLog {
+    /// Copies all of `from` into this log's part of the server, going on where an earlier copy ended, and then compares
+    /// both. `progress` hears what was done.
+    ///
+    /// # Errors
+    /// A log that cannot be read or written, or a difference.
+    pub async fn copy_from(
+        &self,
+        from: &dyn EventLog,
+        mut progress: impl FnMut(Copied) + Send,
+    ) -> Result<Copied, ToolError> {
+        let mut at = self.copied_up_to(from).await?;
+        let all = Filter::default();
+        loop {
+            let slice = from
+                .read_all(at, Direction::Forward, BATCH_EVENTS, &all)
+                .await?;
+            for group in groups(&slice.events) {
+                self.take_over(group).await?;
+            }
+            at = Some(slice.examined);
+            progress(Copied {
+                events: 0,
+                examined: slice.examined,
+            });
+            if slice.end {
+                break;
+            }
+        }
+        self.compare_with(from, progress).await
+    }
+
+    /// Where in `from` the last event of this log lies; none: nothing is here.
+    async fn copied_up_to(&self, from: &dyn EventLog) -> Result<Option<Position>, ToolError> {
+        let last = self
+            .read_all(None, Direction::Backward, BATCH_EVENTS, &Filter::default())
+            .await?;
+        // A tombstone cannot be found by its stream.
+        let mut last = last.events.into_iter();
+        let Some(last) = last.find(|event| event.revision != TOMBSTONE_REVISION) else {
+            return Ok(None);
+        };
+        let at = ReadFrom::Revision(last.revision);
+        let there = from
+            .read_stream(&last.stream, at, Direction::Forward, 1)
+            .await;
+        let there = match there {
+            // Ended there, too: from the beginning, then.
+            Err(ReadError::StreamDeleted(_)) => return Ok(None),
+            other => other?,
+        };
+        match there.events.into_iter().next() {
+            Some(event) if event.id == last.id => Ok(Some(event.position)),
+            Some(_) | None => Err(ToolError::Differs {
+                position: last.position.0,
+                stream: last.stream.to_string(),
+                revision: last.revision,
+                what: "the target has it, the source has not: it is no copy of this log".into(),
+            }),
+        }
+    }
+
+    async fn take_over(&self, group: &[RecordedEvent]) -> Result<(), ToolError> {
+        let Some(first) = group.first() else {
+            return Ok(());
+        };
+        if first.revision == TOMBSTONE_REVISION {
+            return match self.tombstone(&first.stream, Expected::Any).await {
+                Ok(_) | Err(AppendError::StreamDeleted(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let expected = match first.revision {
+            0 => Expected::NoStream,
+            revision => Expected::Exact(revision - 1),
+        };
+        let events = group.iter().map(kept).collect();
+        match self.append(&first.stream, expected, events).await {
+            // Of an ended stream the server keeps what it has; whether that is all is seen when both are compared.
+            Ok(_) | Err(AppendError::StreamDeleted(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn compare_with(
+        &self,
+        from: &dyn EventLog,
+        mut progress: impl FnMut(Copied) + Send,
+    ) -> Result<Copied, ToolError> {
+        let all = Filter::default();
+        let (mut theirs, mut ours) = (None, None);
+        let mut done = Copied::default();
+        loop {
+            let left = from
+                .read_all(theirs, Direction::Forward, BATCH_EVENTS, &all)
+                .await?;
+            let count = left.events.len();
+            let right = self.read_all(ours, Direction::Forward, count, &all).await?;
+            for (index, event) in left.events.iter().enumerate() {
+                compare(event, right.events.get(index))?;
+            }
+            theirs = Some(left.examined);
+            if count > 0 {
+                ours = Some(right.examined);
+            }
+            done.events += count as u64;
+            done.examined = left.examined;
+            progress(done);
+            if left.end {
+                return Ok(done);
+            }
+        }
+    }
+}
+
+/// A tombstone is the server's own event: it is there, and is all the same otherwise another.
+fn compare(left: &RecordedEvent, right: Option<&RecordedEvent>) -> Result<(), ToolError> {
+    let ended = |event: &RecordedEvent| event.revision == TOMBSTONE_REVISION;
+    match right {
+        Some(right) if ended(left) && ended(right) && left.stream == right.stream => Ok(()),
+        other => same(left, other, Numbering::Renumber),
+    }
+}
+
+fn kept(event: &RecordedEvent) -> NewEvent {
+    NewEvent {
+        id: event.id,
+        event_type: event.event_type.clone(),
+        is_json: event.is_json,
+        data: event.data.clone(),
+        metadata: with_time(&event.metadata, event.recorded_at),
+    }
+}
+
+/// Neighbours that one append can take: of one stream, one after the other, not too large.
+fn groups(events: &[RecordedEvent]) -> impl Iterator<Item = &[RecordedEvent]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let first = rest.first()?;
+        let (mut count, mut bytes) = (1, size(first));
+        let mut last: Revision = first.revision;
+        for event in rest.iter().skip(1) {
+            bytes += size(event);
+            let follows =
+                event.stream == first.stream && last.checked_add(1) == Some(event.revision);
+            if !follows || event.revision == TOMBSTONE_REVISION || bytes > BATCH_BYTES {
+                break;
+            }
+            last = event.revision;
+            count += 1;
+        }
+        let (group, after) = rest.split_at(count);
+        rest = after;
+        Some(group)
+    })
+}
+
+fn size(event: &RecordedEvent) -> usize {
+    event.data.len() + event.metadata.len() + 2 * event.event_type.len()
+}

@@ -1,0 +1,271 @@
+//! The trait, over a [`Cluster`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+
+use super::cluster::Cluster;
+use super::subscribe::Subscription;
+use super::trouble::Trouble;
+use super::write::Ending;
+use crate::kernel::{Position, StreamName};
+use crate::log::rules::Protected;
+use crate::log::system_events::{check_no_metastream, metadata_event};
+use crate::log::{
+    AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
+    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, rules,
+};
+
+/// A beginning that no stream's name has: names are text, and this is none that anybody writes.
+const NOTHING: &str = "\u{0}";
+
+/// What a log is on a server that others use, too.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Beginnings of the names of its streams; none: all streams of the server.
+    pub scope: Vec<String>,
+    /// Categories whose streams are kept for ever.
+    pub protected: Protected,
+}
+
+impl Options {
+    /// The same with the metadata of its streams: for whoever copies a log, and not for whoever follows its events.
+    #[must_use]
+    pub fn with_metadata(mut self) -> Self {
+        let described: Vec<String> = self.scope.iter().map(|own| format!("$${own}")).collect();
+        self.scope.extend(described);
+        self
+    }
+}
+
+/// A log in an `EventStoreDB`. See the module.
+pub struct EsdbLog {
+    cluster: Arc<Cluster>,
+    options: Options,
+    health: watch::Sender<Health>,
+}
+
+impl EsdbLog {
+    /// A log on `cluster`.
+    #[must_use]
+    pub fn new(cluster: Arc<Cluster>, options: Options) -> Self {
+        let health = watch::Sender::new(Health::Serving);
+        cluster.add(health.clone());
+        Self {
+            cluster,
+            options,
+            health,
+        }
+    }
+
+    fn open(&self) -> Result<&Cluster, Trouble> {
+        if *self.health.borrow() == Health::Closed {
+            return Err(Trouble::Closed);
+        }
+        Ok(&self.cluster)
+    }
+
+    fn open_to_write(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<&Cluster, AppendError> {
+        self.open()
+            .map_err(|trouble| trouble.of_append(stream, expected))
+    }
+
+    /// Refuses what a protected stream refuses.
+    fn check(&self, stream: &StreamName, events: &[NewEvent]) -> Result<(), AppendError> {
+        match rules::owner_of(stream) {
+            Some(owner) => self.options.protected.check_metadata(&owner, events),
+            None => Ok(()),
+        }
+    }
+
+    async fn end(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        ending: Ending,
+    ) -> Result<Position, AppendError> {
+        let cluster = self.open_to_write(stream, expected)?;
+        check_no_metastream(stream)?;
+        if self.options.protected.covers(stream) {
+            return Err(AppendError::Protected(stream.clone()));
+        }
+        cluster.end(stream, expected, ending).await
+    }
+}
+
+/// `filter`, held within `scope`.
+fn within(scope: &[String], mut filter: Filter) -> Filter {
+    if scope.is_empty() {
+        return filter;
+    }
+    if filter.stream_prefixes.is_empty() {
+        filter.stream_prefixes = scope.to_vec();
+        return filter;
+    }
+    let both = |asked: &String| {
+        let asked = asked.clone();
+        scope.iter().filter_map(move |own| {
+            if asked.starts_with(own.as_str()) {
+                Some(asked.clone())
+            } else {
+                own.starts_with(&asked).then(|| own.clone())
+            }
+        })
+    };
+    filter.stream_prefixes = filter.stream_prefixes.iter().flat_map(both).collect();
+    if filter.stream_prefixes.is_empty() {
+        filter.stream_prefixes.push(NOTHING.into());
+    }
+    filter
+}
+
+#[async_trait]
+impl EventLog for EsdbLog {
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        let cluster = self.open_to_write(stream, expected)?;
+        rules::validate(&events)?;
+        self.check(stream, &events)?;
+        cluster.append(stream, expected, &events).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamSlice, ReadError> {
+        let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
+        cluster.read(stream, from, direction, limit).await
+    }
+
+    async fn read_all(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<AllSlice, ReadError> {
+        let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
+        let filter = within(&self.options.scope, filter.clone());
+        cluster
+            .read_everything(from, direction, limit, &filter)
+            .await
+    }
+
+    fn subscribe(
+        &self,
+        from: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>> {
+        let subscription = Subscription::new(
+            Arc::clone(&self.cluster),
+            within(&self.options.scope, filter),
+            from,
+            self.health.subscribe(),
+        );
+        Box::pin(futures::stream::unfold(subscription, |mut this| async {
+            this.next().await.map(|item| (item, this))
+        }))
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
+        cluster
+            .head()
+            .await
+            .map_err(|trouble| trouble.of_read(None))
+    }
+
+    async fn metadata(
+        &self,
+        stream: &StreamName,
+    ) -> Result<(StreamMetadata, Option<u64>), ReadError> {
+        let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
+        cluster
+            .stream_metadata(stream)
+            .await
+            .map_err(|trouble| trouble.of_read(Some(stream)))
+    }
+
+    async fn set_metadata(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        metadata: StreamMetadata,
+    ) -> Result<Appended, AppendError> {
+        let cluster = self.open_to_write(stream, expected)?;
+        let last = match expected {
+            Expected::NoStream | Expected::Exact(_) => None,
+            Expected::Any | Expected::StreamExists => {
+                cluster
+                    .stream_metadata(stream)
+                    .await
+                    .map_err(|trouble| trouble.of_append(stream, expected))?
+                    .1
+            }
+        };
+        let event = metadata_event(stream, expected, last, &metadata);
+        let metastream = stream.metastream();
+        self.check(&metastream, std::slice::from_ref(&event))?;
+        cluster.append(&metastream, expected, &[event]).await
+    }
+
+    async fn delete(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError> {
+        self.end(stream, expected, Ending::Delete).await
+    }
+
+    async fn tombstone(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError> {
+        self.end(stream, expected, Ending::Tombstone).await
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    async fn close(&self) {
+        self.health.send_replace(Health::Closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_never_leaves_the_scope() {
+        let scope = ["placement-".to_owned(), "candidacy-".to_owned()];
+        let filter = |prefixes: &[&str]| Filter {
+            stream_prefixes: prefixes.iter().map(ToString::to_string).collect(),
+            ..Filter::default()
+        };
+        for (asked, held) in [
+            (&[][..], &["placement-", "candidacy-"][..]),
+            (&["placement-7"], &["placement-7"]),
+            (&["p"], &["placement-"]),
+            (&["attendance-"], &[NOTHING]),
+        ] {
+            assert_eq!(within(&scope, filter(asked)), filter(held));
+        }
+        assert_eq!(within(&[], filter(&["x"])), filter(&["x"]));
+    }
+}

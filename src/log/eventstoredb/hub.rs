@@ -1,0 +1,133 @@
+//! The tail of the log: one unfiltered subscription, handed to every subscriber that has caught up.
+//!
+//! A subscriber must learn how far it is even when nothing passes its filter, and the server tells that now and
+//! then only. Whoever sees every event knows it exactly. One such subscription serves all: the services that share a
+//! server are read once, not once each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::cluster::Cluster;
+use super::feed::{Fed, Feed};
+use crate::kernel::Position;
+use crate::log::RecordedEvent;
+
+/// Events that a subscriber may be behind the tail before it has to read again.
+const TAIL_EVENTS: usize = 1_024;
+
+/// After so long without an event, the end of the log is looked up: a dead connection is as quiet as an idle log.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How often the log may be found longer than what the feed brought, before the feed is given up.
+const STRIKES: u32 = 2;
+
+/// Pause before a lost feed is replaced.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub(super) struct Hub {
+    events: broadcast::Sender<Arc<RecordedEvent>>,
+    at: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Hub {
+    /// Follows the log from `from` on.
+    pub(super) fn start(cluster: &Arc<Cluster>, from: Position) -> Self {
+        let events = broadcast::Sender::new(TAIL_EVENTS);
+        let at = Arc::new(AtomicU64::new(from.0));
+        let tail = Tail {
+            cluster: Arc::downgrade(cluster),
+            events: events.clone(),
+            at: Arc::clone(&at),
+        };
+        Self {
+            events,
+            at,
+            task: cluster.runtime().spawn(tail.run()),
+        }
+    }
+
+    /// Every event after the answered position.
+    pub(super) fn tail(&self) -> (broadcast::Receiver<Arc<RecordedEvent>>, Position) {
+        // In this order: what is sent in between is in the receiver, and is at most what the position says.
+        let events = self.events.subscribe();
+        (events, Position(self.at.load(Ordering::Acquire)))
+    }
+}
+
+struct Tail {
+    cluster: Weak<Cluster>,
+    events: broadcast::Sender<Arc<RecordedEvent>>,
+    at: Arc<AtomicU64>,
+}
+
+impl Tail {
+    async fn run(self) {
+        while let Some(cluster) = self.cluster.upgrade() {
+            let feed = Feed::start(&cluster, self.position(), None);
+            drop(cluster);
+            self.follow(feed).await;
+            sleep(PAUSE).await;
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position(self.at.load(Ordering::Acquire))
+    }
+
+    /// Hands on what the feed brings, until it is over or brings nothing although there is something.
+    async fn follow(&self, mut feed: Feed) {
+        let mut strikes = 0;
+        while strikes < STRIKES {
+            match timeout(QUIET, feed.next()).await {
+                Ok(Some(Ok(item))) => {
+                    strikes = 0;
+                    self.take(item);
+                }
+                Ok(Some(Err(error))) => {
+                    tracing::warn!(%error, "the tail of the log cannot be read");
+                    return;
+                }
+                Ok(None) => return,
+                Err(_elapsed) => match self.is_behind().await {
+                    Some(true) => strikes += 1,
+                    Some(false) => strikes = 0,
+                    None => return,
+                },
+            }
+        }
+        tracing::warn!("the subscription to the tail of the log is stuck");
+    }
+
+    /// Whether the log is longer than what was brought; none where nobody can tell.
+    async fn is_behind(&self) -> Option<bool> {
+        let cluster = self.cluster.upgrade()?;
+        Some(cluster.head().await.ok()? > self.position())
+    }
+
+    fn take(&self, item: Fed) {
+        let Fed::Event(event) = item else { return };
+        if event.position <= self.position() {
+            return;
+        }
+        if let Some(cluster) = self.cluster.upgrade() {
+            cluster.saw(event.position);
+        }
+        // First the position, then the event: see `tail`.
+        self.at.store(event.position.0, Ordering::Release);
+        // Nobody may be listening.
+        let _ = self.events.send(Arc::new(event));
+    }
+}

@@ -1,0 +1,243 @@
+//! Reads: of a stream, of everything, of the end.
+
+use eventstore::{
+    Error, ReadAllOptions, ReadEvent, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition,
+};
+
+use super::cluster::{Cluster, step};
+use super::convert::recorded;
+use super::trouble::Trouble;
+use crate::kernel::{Position, Revision, StreamName};
+use crate::log::{
+    AllSlice, Direction, Filter, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+    rules,
+};
+
+/// Events of one read of everything.
+const PAGE_EVENTS: usize = 1_024;
+
+/// What a read brought.
+#[derive(Default)]
+struct Page {
+    events: Vec<eventstore::RecordedEvent>,
+    last_revision: Option<Revision>,
+    missing: bool,
+}
+
+impl Cluster {
+    /// See [`EventLog::read_stream`](crate::log::EventLog::read_stream).
+    pub(super) async fn read(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamSlice, ReadError> {
+        // Forward from the last event is that event; the server takes it for a mistake.
+        let last_only = (from, direction) == (ReadFrom::End, Direction::Forward);
+        let (direction, limit) = if last_only {
+            (Direction::Backward, limit.min(1))
+        } else {
+            (direction, limit)
+        };
+        let fail = |trouble: Trouble| trouble.of_read(Some(stream));
+        let page = self.page_of(stream, from, direction, limit.saturating_add(1));
+        let page = page.await.map_err(fail)?;
+        if page.missing {
+            return self.missing(stream).await.map_err(fail);
+        }
+        let end = last_only || page.events.len() <= limit;
+        let events: Vec<RecordedEvent> = page
+            .events
+            .into_iter()
+            .take(limit)
+            .map(recorded)
+            .collect::<Result<_, _>>()?;
+        if let Some(highest) = events.iter().map(|event| event.position).max() {
+            self.saw(highest);
+        }
+        Ok(StreamSlice {
+            events,
+            last_revision: page.last_revision,
+            exists: true,
+            end,
+        })
+    }
+
+    /// What to say of a stream that cannot be read: a deleted one has had events.
+    async fn missing(&self, stream: &StreamName) -> Result<StreamSlice, Trouble> {
+        let (metadata, _) = self.stream_metadata(stream).await?;
+        let last_revision = if rules::is_soft_deleted(&metadata) {
+            self.last_revision(stream).await?
+        } else {
+            None
+        };
+        Ok(StreamSlice {
+            last_revision,
+            end: true,
+            ..StreamSlice::default()
+        })
+    }
+
+    /// The stream's metadata, and its revision.
+    pub(super) async fn stream_metadata(
+        &self,
+        stream: &StreamName,
+    ) -> Result<(StreamMetadata, Option<Revision>), Trouble> {
+        let page = self
+            .page_of(&stream.metastream(), ReadFrom::End, Direction::Backward, 1)
+            .await?;
+        Ok(page.events.first().map_or_else(
+            || (StreamMetadata::default(), None),
+            |event| {
+                let metadata = rules::parse_metadata(event.is_json, &event.data);
+                (metadata, Some(event.revision))
+            },
+        ))
+    }
+
+    async fn page_of(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        count: usize,
+    ) -> Result<Page, Trouble> {
+        let options = ReadStreamOptions::default()
+            .position(match from {
+                ReadFrom::Start => StreamPosition::Start,
+                ReadFrom::End => StreamPosition::End,
+                ReadFrom::Revision(revision) => StreamPosition::Position(revision),
+            })
+            .max_count(count);
+        let options = match direction {
+            Direction::Forward => options.forwards(),
+            Direction::Backward => options.backwards(),
+        };
+        let options = match self.user() {
+            Some(user) => options.authenticated(user),
+            None => options,
+        };
+        self.call(|client| {
+            let (name, options) = (stream.to_string(), options.clone());
+            async move { drain(step(client.read_stream(name, &options)).await?).await }
+        })
+        .await
+    }
+
+    /// See [`EventLog::read_all`](crate::log::EventLog::read_all). The server reads everything; the filter is ours.
+    pub(super) async fn read_everything(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<AllSlice, ReadError> {
+        let mut slice = AllSlice {
+            examined: from.unwrap_or(Position::START),
+            ..AllSlice::default()
+        };
+        let mut at = from;
+        while slice.events.len() < limit {
+            let page = self
+                .page_of_all(at, direction, PAGE_EVENTS)
+                .await
+                .map_err(|trouble| trouble.of_read(None))?;
+            let full = page.events.len() >= PAGE_EVENTS;
+            for event in page.events {
+                let event = recorded(event)?;
+                self.saw(event.position);
+                // Forward reads begin with the event of the position itself.
+                if direction == Direction::Forward && at.is_some_and(|at| event.position <= at) {
+                    continue;
+                }
+                if slice.events.len() == limit {
+                    return Ok(slice);
+                }
+                slice.examined = event.position;
+                if filter.admits(event.stream.as_str(), &event.event_type) {
+                    slice.events.push(event);
+                }
+            }
+            if !full {
+                slice.end = true;
+                return Ok(slice);
+            }
+            at = Some(slice.examined);
+        }
+        Ok(slice)
+    }
+
+    /// The position of the last event of all.
+    pub(super) async fn head(&self) -> Result<Position, Trouble> {
+        let page = self.page_of_all(None, Direction::Backward, 1).await?;
+        let head = page
+            .events
+            .first()
+            .map_or(Position::START, |event| Position(event.position.commit));
+        self.saw(head);
+        Ok(head)
+    }
+
+    async fn page_of_all(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+        count: usize,
+    ) -> Result<Page, Trouble> {
+        let from = from.filter(|from| *from != Position::START);
+        let options = ReadAllOptions::default()
+            .position(match (from, direction) {
+                (Some(from), _) => StreamPosition::Position(place(from)),
+                (None, Direction::Forward) => StreamPosition::Start,
+                (None, Direction::Backward) => StreamPosition::End,
+            })
+            .max_count(count);
+        let options = match direction {
+            Direction::Forward => options.forwards(),
+            Direction::Backward => options.backwards(),
+        };
+        let options = match self.user() {
+            Some(user) => options.authenticated(user),
+            None => options,
+        };
+        self.call(|client| {
+            let options = options.clone();
+            async move { drain(step(client.read_all(&options)).await?).await }
+        })
+        .await
+    }
+}
+
+/// A position as the server knows it: every event is committed where it was prepared.
+pub(super) fn place(position: Position) -> eventstore::Position {
+    eventstore::Position {
+        commit: position.0,
+        prepare: position.0,
+    }
+}
+
+/// The event itself, where it is no link, or the link.
+pub(super) fn original(event: ResolvedEvent) -> Option<eventstore::RecordedEvent> {
+    event.link.or(event.event)
+}
+
+async fn drain(mut replies: ReadStream) -> Result<Page, Error> {
+    let mut page = Page::default();
+    loop {
+        match step(replies.next_read_event()).await {
+            Ok(Some(ReadEvent::Event(event))) => page.events.extend(original(event)),
+            Ok(Some(ReadEvent::LastStreamPosition(revision))) => {
+                page.last_revision = Some(revision);
+            }
+            Ok(Some(ReadEvent::FirstStreamPosition(_) | ReadEvent::LastAllStreamPosition(_))) => {}
+            Ok(None) => return Ok(page),
+            // Among the replies it is the message of a stream that is not there, and no status.
+            Err(Error::ResourceNotFound) => {
+                page.missing = true;
+                return Ok(page);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One subscriber: first the server's own subscription, filtered by stream, then the tail that all share.
+//!
+//! ```text
+//!   at ─────────────> until = the end of the log, and of the tail, when the reading began
+//!      server's feed  │
+//!                     └────> the tail: every event, so the position is exact
+//!                            fell behind the tail, or lost it: begin again after the last event examined
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventstore::SubscriptionFilter;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
+use tokio::time::{sleep, timeout};
+
+use super::cluster::Cluster;
+use super::feed::{Fed, Feed};
+use super::trouble::Trouble;
+use crate::kernel::Position;
+use crate::log::{Delivery, Filter, Health, ReadError, RecordedEvent};
+
+/// Events in one delivery.
+const BATCH_EVENTS: usize = 256;
+
+/// A feed that brings nothing for so long, although its end is not reached, is replaced.
+const STALL: Duration = Duration::from_secs(5);
+
+/// Pause before something that was lost is asked for again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+type Tail = broadcast::Receiver<Arc<RecordedEvent>>;
+type Item = Result<Delivery, ReadError>;
+
+enum Phase {
+    /// Nothing is open.
+    Begin,
+    /// The server's feed brings what lies up to `until`; the tail is already being kept.
+    CatchUp {
+        feed: Feed,
+        until: Position,
+        tail: Tail,
+    },
+    /// The tail brings everything.
+    Live(Tail),
+    /// The error was told.
+    Over,
+}
+
+/// See the module.
+pub(super) struct Subscription {
+    cluster: Arc<Cluster>,
+    filter: Filter,
+    at: Position,
+    told: Option<Position>,
+    ready: VecDeque<Delivery>,
+    health: watch::Receiver<Health>,
+    phase: Phase,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        filter: Filter,
+        at: Position,
+        health: watch::Receiver<Health>,
+    ) -> Self {
+        Self {
+            cluster,
+            filter,
+            at,
+            told: None,
+            ready: VecDeque::new(),
+            health,
+            phase: Phase::Begin,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Option<Item> {
+        if matches!(self.phase, Phase::Over) {
+            return None;
+        }
+        let mut health = self.health.clone();
+        let item = tokio::select! {
+            biased;
+            _ = health.wait_for(|health| *health == Health::Closed) => {
+                Err(Trouble::Closed.of_read(None))
+            }
+            item = self.deliver() => item,
+        };
+        if item.is_err() {
+            self.phase = Phase::Over;
+        }
+        Some(item)
+    }
+
+    async fn deliver(&mut self) -> Item {
+        loop {
+            if let Some(delivery) = self.ready.pop_front() {
+                return Ok(delivery);
+            }
+            match std::mem::replace(&mut self.phase, Phase::Begin) {
+                Phase::Begin | Phase::Over => self.begin().await?,
+                Phase::CatchUp { feed, until, tail } => self.catch_up(feed, until, tail).await?,
+                Phase::Live(tail) => self.live(tail).await?,
+            }
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), ReadError> {
+        let (tail, until) = match self.open().await {
+            Ok(opened) => opened,
+            Err(Trouble::Lost(_) | Trouble::NotLeader(_)) => {
+                sleep(PAUSE).await;
+                return Ok(());
+            }
+            Err(trouble) => return Err(trouble.of_read(None)),
+        };
+        if self.at >= until {
+            self.caught_up();
+            self.phase = Phase::Live(tail);
+            return Ok(());
+        }
+        let feed = Feed::start(&self.cluster, self.at, server_filter(&self.filter));
+        self.phase = Phase::CatchUp { feed, until, tail };
+        Ok(())
+    }
+
+    /// The tail, and how far to read before it can take over.
+    async fn open(&self) -> Result<(Tail, Position), Trouble> {
+        let (tail, base) = self.cluster.hub().await?.tail();
+        let head = self.cluster.head().await?;
+        Ok((tail, base.max(head)))
+    }
+
+    async fn catch_up(
+        &mut self,
+        mut feed: Feed,
+        until: Position,
+        tail: Tail,
+    ) -> Result<(), ReadError> {
+        let Ok(Some(mut item)) = timeout(STALL, feed.next()).await else {
+            // Over or stuck: the next one begins after what was examined.
+            sleep(PAUSE).await;
+            return Ok(());
+        };
+        let (mut events, before) = (Vec::new(), self.at);
+        let mut reached = false;
+        loop {
+            match item? {
+                Fed::Event(event) => {
+                    self.at = self.at.max(event.position);
+                    self.keep(event, &mut events);
+                }
+                Fed::Checkpoint(position) => self.at = self.at.max(position),
+                // The server looked no earlier than we did for `until`.
+                Fed::CaughtUp => self.at = self.at.max(until),
+            }
+            reached = reached || self.at >= until;
+            if reached || events.len() >= BATCH_EVENTS {
+                break;
+            }
+            match feed.ready() {
+                Some(next) => item = next,
+                None => break,
+            }
+        }
+        let moved = self.at > before && events.is_empty();
+        self.hand_out(events);
+        if reached {
+            self.caught_up();
+            self.phase = Phase::Live(tail);
+        } else {
+            if moved {
+                self.ready.push_back(Delivery::Checkpoint(self.at));
+            }
+            self.phase = Phase::CatchUp { feed, until, tail };
+        }
+        Ok(())
+    }
+
+    async fn live(&mut self, mut tail: Tail) -> Result<(), ReadError> {
+        let mut event = match tail.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(_)) => return Ok(()),
+            Err(RecvError::Closed) => return Err(Trouble::Closed.of_read(None)),
+        };
+        let mut events = Vec::new();
+        loop {
+            if event.position > self.at {
+                self.at = event.position;
+                self.keep(RecordedEvent::clone(&event), &mut events);
+            }
+            if events.len() >= BATCH_EVENTS {
+                break;
+            }
+            event = match tail.try_recv() {
+                Ok(next) => next,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                Err(TryRecvError::Lagged(_)) => {
+                    // What was missed is read again, from after what was examined.
+                    self.hand_out(events);
+                    return Ok(());
+                }
+            };
+        }
+        self.hand_out(events);
+        self.caught_up();
+        self.phase = Phase::Live(tail);
+        Ok(())
+    }
+
+    fn keep(&self, event: RecordedEvent, events: &mut Vec<RecordedEvent>) {
+        if self.filter.admits(event.stream.as_str(), &event.event_type) {
+            events.push(event);
+        }
+    }
+
+    fn hand_out(&mut self, events: Vec<RecordedEvent>) {
+        if !events.is_empty() {
+            self.ready.push_back(Delivery::Events(events));
+        }
+    }
+
+    fn caught_up(&mut self) {
+        if self.told != Some(self.at) {
+            self.told = Some(self.at);
+            self.ready.push_back(Delivery::CaughtUp(self.at));
+        }
+    }
+}
+
+/// What of a filter the server can judge: one of the two lists.
+fn server_filter(filter: &Filter) -> Option<SubscriptionFilter> {
+    let (filter, prefixes) = if !filter.stream_prefixes.is_empty() {
+        (
+            SubscriptionFilter::on_stream_name(),
+            &filter.stream_prefixes,
+        )
+    } else if filter.event_types.is_empty() {
+        return None;
+    } else {
+        (SubscriptionFilter::on_event_type(), &filter.event_types)
+    };
+    Some(prefixes.iter().fold(filter, SubscriptionFilter::add_prefix))
+}

@@ -1,0 +1,152 @@
+//! Guards against: a move between engines that loses, changes or reorders an event, or that cannot be taken up again.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use annals::kernel::{StreamName, derived_id};
+use annals::log::memory::MemoryLog;
+use annals::log::sqlite::{Options, SqliteLog};
+use annals::log::{Direction, EventLog, Expected, Filter, NewEvent, RecordedEvent, StreamMetadata};
+use tempfile::TempDir;
+
+use super::Served;
+use crate::support::server::Server;
+
+fn event(number: usize) -> NewEvent {
+    let metadata = ["{\"actor\":\"a\"}", "{}", "", "text", "{ }"][number % 5];
+    NewEvent {
+        id: derived_id(&[b"copy", &number.to_be_bytes()]),
+        event_type: "Tested".into(),
+        is_json: !number.is_multiple_of(7),
+        data: format!("{{\"number\":{number}}}").into(),
+        metadata: metadata.into(),
+    }
+}
+
+/// Appends to streams of two categories, metadata and a tombstone among them.
+async fn fill(log: &SqliteLog, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        let category = ["application", "candidacy"][number % 2];
+        let stream = StreamName::new(format!("{category}-{}", number % 6)).unwrap();
+        let events = (0..=number % 3)
+            .map(|part| event(number * 10 + part))
+            .collect();
+        log.append(&stream, Expected::Any, events).await.unwrap();
+        if number.is_multiple_of(20) {
+            let metadata = StreamMetadata {
+                max_age_seconds: Some(1_000_000_000),
+                ..StreamMetadata::default()
+            };
+            log.set_metadata(&stream, Expected::Any, metadata)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+async fn tombstone(log: &SqliteLog) {
+    let ended = StreamName::new("application-ended").unwrap();
+    log.append(&ended, Expected::NoStream, vec![event(9_999)])
+        .await
+        .unwrap();
+    log.tombstone(&ended, Expected::Any).await.unwrap();
+}
+
+fn annals_log_copy(from: &str, to: &str) -> Output {
+    Command::new(Server::binary())
+        .env_remove("ANNALS_FULL")
+        .env_remove("ANNALS_TEST_ESDB")
+        .args(["log", "copy", from, to, "--service", "applications"])
+        .output()
+        .unwrap()
+}
+
+fn copied(from: &str, to: &str) -> String {
+    let output = annals_log_copy(from, to);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Everything but positions.
+async fn content(log: &SqliteLog) -> Vec<RecordedEvent> {
+    let all = log
+        .read_all(None, Direction::Forward, usize::MAX, &Filter::default())
+        .await
+        .unwrap();
+    let mut events = all.events;
+    for event in &mut events {
+        event.position = annals::kernel::Position::START;
+        if event.revision == annals::log::rules::TOMBSTONE_REVISION {
+            // The server's own event.
+            event.id = uuid::Uuid::nil();
+            event.recorded_at = annals::kernel::Moment::EPOCH;
+        }
+    }
+    events
+}
+
+fn open(dir: &Path) -> SqliteLog {
+    SqliteLog::open(dir, Options::default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_moves_to_a_server_and_back_and_is_the_same() {
+    let (here, back) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let server = MemoryLog::new();
+    // Somebody else is on the server, too.
+    let other = StreamName::new("placement-1").unwrap();
+    server
+        .append(&other, Expected::Any, vec![event(77_777)])
+        .await
+        .unwrap();
+    let reachable = Served::start(Arc::new(server.clone())).await;
+    let url = reachable.url();
+    let (from, to) = (
+        here.path().to_str().unwrap().to_owned(),
+        back.path().to_str().unwrap().to_owned(),
+    );
+
+    let log = open(here.path());
+    fill(&log, 0..100).await;
+    log.close().await;
+    let first = copied(&from, &url);
+    assert!(first.contains("compared and equal"), "{first}");
+    // What came since is copied by going on.
+    let log = open(here.path());
+    fill(&log, 100..150).await;
+    tombstone(&log).await;
+    let original = content(&log).await;
+    log.close().await;
+    copied(&from, &url);
+    // Again: nothing to do, and equal.
+    let again = copied(&from, &url);
+    assert!(
+        again.contains(&format!("{} events", original.len())),
+        "{again}"
+    );
+
+    copied(&url, &to);
+    let log = open(back.path());
+    assert_eq!(content(&log).await, original);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_holds_something_else_is_no_target() {
+    let here = TempDir::new().unwrap();
+    let log = open(here.path());
+    fill(&log, 0..5).await;
+    log.close().await;
+    let server = MemoryLog::new();
+    let taken = StreamName::new("application-0").unwrap();
+    server
+        .append(&taken, Expected::Any, vec![event(88_888)])
+        .await
+        .unwrap();
+    let reachable = Served::start(Arc::new(server)).await;
+    let refused = annals_log_copy(here.path().to_str().unwrap(), &reachable.url());
+    assert!(!refused.status.success());
+    let line = String::from_utf8(refused.stderr).unwrap();
+    assert!(line.contains("no copy of this log"), "{line}");
+}
