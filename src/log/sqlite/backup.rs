@@ -62,10 +62,11 @@ fn copy(
         let total = u64::try_from(pages.pagecount).unwrap_or_default();
         let left = u64::try_from(pages.remaining).unwrap_or_default();
         progress(total.saturating_sub(left), total);
-        match step {
-            StepResult::Done => return Ok(()),
-            StepResult::Busy | StepResult::Locked => std::thread::sleep(BUSY_WAIT),
-            _ => {}
+        if step == StepResult::Done {
+            return Ok(());
+        }
+        if step != StepResult::More {
+            std::thread::sleep(BUSY_WAIT);
         }
     }
 }
