@@ -23,7 +23,7 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// A batch of so many events means that more are coming: waiting a little then makes the next one larger, and a larger one
 /// is cheaper an event. One command after another never waits.
 const BUSY_EVENTS: usize = 16;
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(50);
 /// Positions that may pass without an event of ours before the checkpoint is written all the same.
 const QUIET_POSITIONS: u64 = 50_000;
 /// First and longest pause between two tries.
