@@ -51,6 +51,19 @@ impl Access {
         }
     }
 
+    /// A reading of `service`'s whole log over `EventStoreDB`'s protocol. Returns when it is durable.
+    ///
+    /// # Errors
+    /// The append was refused; then nothing may be read.
+    pub async fn record_protocol(&self, caller: Caller, service: &str) -> Result<(), AppendError> {
+        let reading = Reading {
+            method: "EventStoreDB.Read",
+            target: service,
+            ..Reading::default()
+        };
+        self.record(caller, reading).await
+    }
+
     /// Returns when the reading is durable.
     pub(super) async fn record(
         &self,

@@ -52,10 +52,18 @@ struct SettingFlags {
     projections: Option<String>,
 }
 
+/// What only `annals serve` takes.
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Address where auditors' `EventStoreDB` tools read the logs (`server.esdb_listen`)
+    #[arg(long, value_name = "IP:PORT")]
+    esdb_listen: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Serve until SIGINT or SIGTERM, then stop drained
-    Serve,
+    Serve(ServeArgs),
     /// Send a file of commands, one JSON line each, and report what became of them
     Import(import::ImportArgs),
     /// Call any method of any service with JSON
@@ -101,7 +109,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let layers = cli.settings.layers()?;
+    let mut layers = cli.settings.layers()?;
     match cli.verb {
         Verb::Log(args) => {
             let config = Config::load(&layers)?;
@@ -112,7 +120,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 cli.settings.listen,
             ))
         }
-        Verb::Serve => serve(&Config::load(&layers)?),
+        Verb::Serve(args) => {
+            layers.flag("--esdb-listen", "server.esdb_listen", args.esdb_listen);
+            serve(&Config::load(&layers)?)
+        }
         Verb::Import(args) => Ok(runtime()?.block_on(import::run(&args))?),
         Verb::Call(args) => runtime()?.block_on(verbs::call::run(&args)),
         Verb::Projections(args) => {
@@ -157,11 +168,7 @@ impl SettingFlags {
             ("--listen", "server.listen", &self.listen),
             ("--projections", "projections.dir", &self.projections),
         ] {
-            if let Some(value) = value {
-                layers
-                    .flags
-                    .push((key.to_owned(), value.clone(), flag.to_owned()));
-            }
+            layers.flag(flag, key, value.clone());
         }
         Ok(layers)
     }

@@ -34,6 +34,8 @@ mod policy;
 mod rubbish;
 #[path = "../support/mod.rs"]
 mod support;
+mod wire_answers;
+mod wire_audit;
 mod wire_client;
 mod wire_groups;
 mod wire_process;

@@ -103,6 +103,19 @@ impl Node {
         }
     }
 
+    pub async fn tombstone(&self, stream: &str) -> Result<(), Status> {
+        let options = proto::tombstone_req::Options {
+            stream_identifier: Some(name(stream)),
+            expected_stream_revision: Some(
+                proto::tombstone_req::options::ExpectedStreamRevision::Any(EMPTY),
+            ),
+        };
+        let request = proto::TombstoneReq {
+            options: Some(options),
+        };
+        self.streams.clone().tombstone(request).await.map(|_| ())
+    }
+
     pub async fn read(
         &self,
         options: read_req::Options,

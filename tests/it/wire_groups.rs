@@ -23,7 +23,23 @@ fn client(node: &Node) -> Client {
     PersistentSubscriptionsClient::new(node.channel.clone())
 }
 
-async fn create(node: &Node, stream: &str) -> Result<(), Status> {
+pub async fn create(node: &Node, stream: &str) -> Result<(), Status> {
+    let of = create_req::StreamOptions {
+        stream_identifier: Some(name(stream)),
+        revision_option: Some(create_req::stream_options::RevisionOption::Start(EMPTY)),
+    };
+    create_of(node, create_req::options::StreamOption::Stream(of)).await
+}
+
+pub async fn create_on_all(node: &Node) -> Result<(), Status> {
+    let of = create_req::AllOptions {
+        all_option: Some(create_req::all_options::AllOption::Start(EMPTY)),
+        filter_option: Some(create_req::all_options::FilterOption::NoFilter(EMPTY)),
+    };
+    create_of(node, create_req::options::StreamOption::All(of)).await
+}
+
+async fn create_of(node: &Node, of: create_req::options::StreamOption) -> Result<(), Status> {
     let settings = create_req::Settings {
         max_retry_count: 1,
         min_checkpoint_count: 1,
@@ -40,12 +56,8 @@ async fn create(node: &Node, stream: &str) -> Result<(), Status> {
         consumer_strategy: "RoundRobin".to_owned(),
         ..create_req::Settings::default()
     };
-    let of = create_req::StreamOptions {
-        stream_identifier: Some(name(stream)),
-        revision_option: Some(create_req::stream_options::RevisionOption::Start(EMPTY)),
-    };
     let options = create_req::Options {
-        stream_option: Some(create_req::options::StreamOption::Stream(of)),
+        stream_option: Some(of),
         stream_identifier: None,
         group_name: "g".to_owned(),
         settings: Some(settings),
@@ -56,17 +68,18 @@ async fn create(node: &Node, stream: &str) -> Result<(), Status> {
     client(node).create(request).await.map(|_| ())
 }
 
-struct Consumer {
+pub struct Consumer {
     says: mpsc::Sender<proto::ReadReq>,
-    gets: Streaming<proto::ReadResp>,
+    pub gets: Streaming<proto::ReadResp>,
 }
 
-async fn join(node: &Node, stream: &str, room: i32) -> Result<Consumer, Status> {
+pub async fn join(node: &Node, stream: &str, room: i32) -> Result<Consumer, Status> {
     let (says, said) = mpsc::channel(16);
     let options = read_req::Options {
-        stream_option: Some(read_req::options::StreamOption::StreamIdentifier(name(
-            stream,
-        ))),
+        stream_option: Some(match stream {
+            "$all" => read_req::options::StreamOption::All(EMPTY),
+            stream => read_req::options::StreamOption::StreamIdentifier(name(stream)),
+        }),
         group_name: "g".to_owned(),
         buffer_size: room,
         uuid_option: Some(read_req::options::UuidOption {
@@ -89,7 +102,7 @@ async fn join(node: &Node, stream: &str, room: i32) -> Result<Consumer, Status> 
 
 impl Consumer {
     /// The next message: the id to acknowledge, its revision, how often it was sent before.
-    async fn next(&mut self) -> (shared::Uuid, u64, i32) {
+    pub async fn next(&mut self) -> (shared::Uuid, u64, i32) {
         let content = self.gets.message().await.unwrap().unwrap().content.unwrap();
         let read_resp::Content::Event(read) = content else {
             panic!("{content:?}");
@@ -102,7 +115,7 @@ impl Consumer {
         (id.unwrap(), event.stream_revision, retries)
     }
 
-    async fn ack(&self, id: shared::Uuid) {
+    pub async fn ack(&self, id: shared::Uuid) {
         let ack = read_req::Ack {
             id: Vec::new().into(),
             ids: vec![id],
@@ -127,12 +140,13 @@ impl Consumer {
 }
 
 /// Waits until the group stands so.
-async fn until(node: &Node, stream: &str, holds: impl Fn(&proto::SubscriptionInfo) -> bool) {
+pub async fn until(node: &Node, stream: &str, holds: impl Fn(&proto::SubscriptionInfo) -> bool) {
     for _ in 0..500 {
         let options = get_info_req::Options {
-            stream_option: Some(get_info_req::options::StreamOption::StreamIdentifier(name(
-                stream,
-            ))),
+            stream_option: Some(match stream {
+                "$all" => get_info_req::options::StreamOption::All(EMPTY),
+                stream => get_info_req::options::StreamOption::StreamIdentifier(name(stream)),
+            }),
             group_name: "g".to_owned(),
         };
         let request = proto::GetInfoReq {

@@ -26,7 +26,8 @@ pub(super) fn unset(case: &str) -> Status {
 }
 
 /// The caller may not.
-pub(super) fn access_denied() -> Status {
+#[must_use]
+pub fn access_denied() -> Status {
     named(
         Code::PermissionDenied,
         "Access Denied",

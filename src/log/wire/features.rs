@@ -1,4 +1,4 @@
-//! What surrounds the streams: the list of methods, gossip, operations, statistics.
+//! What surrounds the streams: the list of methods, gossip, statistics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::messages::{TICKS_PER_MICRO, UuidForm, write_position};
 use super::node::Node;
@@ -19,8 +19,6 @@ use shared::gossip::gossip_server::{Gossip, GossipServer};
 use shared::gossip::{ClusterInfo, EndPoint, MemberInfo, member_info::VNodeState};
 use shared::monitoring::monitoring_server::{Monitoring, MonitoringServer};
 use shared::monitoring::{StatsReq, StatsResp};
-use shared::operations::operations_server::{Operations, OperationsServer};
-use shared::operations::{ScavengeResp, SetNodePriorityReq, StartScavengeReq, StopScavengeReq};
 use shared::server_features::server_features_server::{ServerFeatures, ServerFeaturesServer};
 use shared::server_features::{SupportedMethod, SupportedMethods};
 
@@ -39,8 +37,23 @@ const SERVED: &[(&str, &str, &[&str])] = &[
     ("streams.streams", "batchappend", &["deadline_duration"]),
     ("operations.operations", "startscavenge", &[]),
     ("operations.operations", "stopscavenge", &[]),
+    ("operations.operations", "shutdown", &[]),
     ("operations.operations", "mergeindexes", &[]),
+    ("operations.operations", "resignnode", &[]),
     ("operations.operations", "setnodepriority", &[]),
+    (
+        "operations.operations",
+        "restartpersistentsubscriptions",
+        &[],
+    ),
+    ("users.users", "create", &[]),
+    ("users.users", "update", &[]),
+    ("users.users", "delete", &[]),
+    ("users.users", "disable", &[]),
+    ("users.users", "enable", &[]),
+    ("users.users", "details", &[]),
+    ("users.users", "changepassword", &[]),
+    ("users.users", "resetpassword", &[]),
     ("gossip.gossip", "read", &[]),
     ("monitoring.monitoring", "stats", &[]),
     ("server_features.serverfeatures", "getsupportedmethods", &[]),
@@ -54,7 +67,6 @@ pub(super) fn add(routes: Routes, node: &Arc<Node>) -> Routes {
     routes
         .add_service(ServerFeaturesServer::new(service.clone()))
         .add_service(GossipServer::new(service.clone()))
-        .add_service(OperationsServer::new(service.clone()))
         .add_service(MonitoringServer::new(service))
 }
 
@@ -111,69 +123,6 @@ impl Gossip for Service {
         Ok(Response::new(ClusterInfo {
             members: vec![member],
         }))
-    }
-}
-
-#[tonic::async_trait]
-impl Operations for Service {
-    /// The engine reclaims space by its own verb; over this protocol nothing is ever under way.
-    async fn start_scavenge(
-        &self,
-        _: Request<StartScavengeReq>,
-    ) -> Result<Response<ScavengeResp>, Status> {
-        Err(Status::unimplemented(
-            "space is reclaimed by annals log scavenge",
-        ))
-    }
-
-    async fn stop_scavenge(
-        &self,
-        _: Request<StopScavengeReq>,
-    ) -> Result<Response<ScavengeResp>, Status> {
-        let text = "Scavenge id was invalid.";
-        Err(errors::named(
-            Code::NotFound,
-            text,
-            "scavenge-not-found",
-            &[],
-        ))
-    }
-
-    async fn shutdown(&self, _: Request<shared::Empty>) -> Result<Response<shared::Empty>, Status> {
-        Err(Status::unimplemented(
-            "this node is stopped by its operator",
-        ))
-    }
-
-    /// There is one index, which is always merged.
-    async fn merge_indexes(
-        &self,
-        _: Request<shared::Empty>,
-    ) -> Result<Response<shared::Empty>, Status> {
-        Ok(Response::new(shared::Empty {}))
-    }
-
-    async fn resign_node(
-        &self,
-        _: Request<shared::Empty>,
-    ) -> Result<Response<shared::Empty>, Status> {
-        Err(Status::unimplemented("there is no other node to lead"))
-    }
-
-    /// A single node wins every election.
-    async fn set_node_priority(
-        &self,
-        _: Request<SetNodePriorityReq>,
-    ) -> Result<Response<shared::Empty>, Status> {
-        Ok(Response::new(shared::Empty {}))
-    }
-
-    async fn restart_persistent_subscriptions(
-        &self,
-        _: Request<shared::Empty>,
-    ) -> Result<Response<shared::Empty>, Status> {
-        persistent::restart(&self.node).await?;
-        Ok(Response::new(shared::Empty {}))
     }
 }
 

@@ -39,6 +39,11 @@ pub(super) fn boundary(wire: u64) -> Option<Position> {
     wire.is_multiple_of(STEP).then_some(Position(wire / STEP))
 }
 
+/// The position of the first event that begins there or later.
+pub(super) fn first_at(wire: u64) -> Position {
+    Position(wire.div_ceil(STEP))
+}
+
 /// How ids are written in replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UuidForm {

@@ -4,12 +4,15 @@
 //!   client ── HTTP/2 ──> server.rs ──┬── streams.rs ── append.rs, batch.rs, delete.rs ──> EventLog
 //!                        (deadline,  │             └── request.rs ── read.rs, subscribe.rs <── EventLog
 //!                         /gossip)   ├── persistent/   groups of consumers, their state in streams of the log
-//!                                    └── features.rs   what is served, gossip, operations, statistics
+//!                            │       ├── operations.rs scavenge, shutdown; users/
+//!                         front.rs   └── features.rs   what is served, gossip, statistics
+//!              (which of several logs, who may)
 //! ```
 //!
-//! Does: Streams, `PersistentSubscriptions`, `ServerFeatures`, Gossip, Operations and Monitoring of one insecure
-//! node, and the HTTP pages that clients and tools ask for. What is not served answers `UNIMPLEMENTED`. Does not:
-//! look at credentials (ACLs are kept, not judged), run projections, or know what the events mean.
+//! Does: Streams, `PersistentSubscriptions`, `ServerFeatures`, Gossip, Operations, Monitoring and Users of one insecure
+//! node, and the HTTP pages that clients and tools ask for; several logs behind one address, read-only, for those whom a gate admits. What is not served answers `UNIMPLEMENTED`. Does not:
+//! look at credentials otherwise (ACLs are kept, not judged), run projections, or know what the events mean.
+//! DIFFERENCES.md has every answer that is not the official server's, with the reason.
 //!
 //! Positions are the log's times 256, commit and prepare alike. Where the official server hangs, crashes or answers
 //! nonsense with an unforeseen failure, this one says that the argument is invalid.
@@ -26,9 +29,11 @@ mod derived;
 mod errors;
 mod features;
 mod filter;
+mod front;
 mod links;
 mod messages;
 mod node;
+mod operations;
 mod pages;
 mod persistent;
 mod read;
@@ -36,6 +41,10 @@ mod request;
 mod server;
 mod streams;
 mod subscribe;
+mod users;
 
+pub use errors::access_denied;
+pub use front::Gate;
 pub use node::Options;
-pub use server::{ServeError, serve};
+pub use operations::Scavenger;
+pub use server::{ServeError, serve, serve_several};

@@ -3,22 +3,27 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::derived::Derived;
+use super::operations::Scavenger;
 use super::{errors, persistent};
 use crate::kernel::derived_id;
 use crate::log::EventLog;
 
 /// How a log is served.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Refuse everything that writes.
     pub read_only: bool,
     /// The address that gossip tells clients to connect to; the listener's own where none is given.
     pub advertise: Option<SocketAddr>,
+    /// Gives back space when a client asks for it.
+    pub scavenger: Option<Arc<dyn Scavenger>>,
+    /// Told when a client asks for the node to be stopped.
+    pub stop: Option<Arc<Notify>>,
 }
 
 /// One served log.

@@ -76,6 +76,11 @@ fn json(value: &Value) -> Response<Body> {
     response
 }
 
+/// The answer to what is neither a page nor a call.
+pub(super) fn not_grpc() -> Response<Body> {
+    empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+}
+
 fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

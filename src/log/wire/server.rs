@@ -1,11 +1,13 @@
 //! The socket: connections, HTTP versions, deadlines, going down.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -14,13 +16,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tower::ServiceExt as _;
 
 use super::body::{self, Whole};
+use super::front::{Front, Gate, Served};
 use super::node::{Node, Options};
-use super::{features, pages, persistent, streams};
+use super::{features, operations, pages, persistent, streams, users};
 use crate::log::EventLog;
+use crate::log::memory::MemoryLog;
 
 /// Keep-alive of the official server: a ping every ten seconds, ten to answer it.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -33,6 +36,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 * CALL_WINDOW_BYTES;
 
 /// How long calls under way may take to end when the server goes down.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a client that was answered may go on sending.
+const HEAR_OUT: Duration = Duration::from_secs(1);
 
 /// Why a log could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +60,60 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (close, closing) = watch::channel(false);
+    let served = served(log, options, &listener, closing)?;
+    run(Front::One(served), listener, close, shutdown).await;
+    Ok(())
+}
+
+/// Serves `logs` by name, read-only, to those whom `gate` admits: the user of a connection names the log.
+///
+/// # Errors
+/// The listener is broken.
+pub async fn serve_several(
+    logs: BTreeMap<String, Arc<dyn EventLog>>,
+    gate: Arc<dyn Gate>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (close, closing) = watch::channel(false);
+    let options = Options {
+        read_only: true,
+        ..Options::default()
+    };
+    let of = |log| served(log, options.clone(), &listener, closing.clone());
+    let front = Front::Several {
+        any: of(Arc::new(MemoryLog::new()))?,
+        logs: logs
+            .into_iter()
+            .map(|(name, log)| Ok((name, of(log)?)))
+            .collect::<Result<_, ServeError>>()?,
+        gate,
+    };
+    run(front, listener, close, shutdown).await;
+    Ok(())
+}
+
+fn served(
+    log: Arc<dyn EventLog>,
+    options: Options,
+    listener: &TcpListener,
+    closing: watch::Receiver<bool>,
+) -> Result<Served, ServeError> {
     let node = Arc::new(Node::new(log, options, listener.local_addr()?, closing));
     let routes = features::add(streams::routes(&node), &node);
+    let routes = operations::add(routes, &node);
+    let routes = users::add(routes, &node);
     let routes = persistent::add(routes, &node).prepare();
+    Ok(Served { node, routes })
+}
+
+async fn run(
+    front: Front,
+    listener: TcpListener,
+    close: watch::Sender<bool>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let front = Arc::new(front);
     let connections = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -72,27 +129,18 @@ pub async fn serve(
                 }
             },
         };
-        accept(&node, &routes, &connections, socket, peer);
+        accept(&front, &connections, socket, peer);
     }
     close.send_replace(true);
     // Whoever does not end in time is cut off when the runtime goes.
     let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
-    Ok(())
 }
 
-fn accept(
-    node: &Arc<Node>,
-    routes: &Routes,
-    connections: &GracefulShutdown,
-    socket: TcpStream,
-    peer: SocketAddr,
-) {
+fn accept(front: &Arc<Front>, connections: &GracefulShutdown, socket: TcpStream, peer: SocketAddr) {
     // Small replies go out at once; a socket that refuses this only waits longer.
     let _ = socket.set_nodelay(true);
-    let (node, routes) = (Arc::clone(node), routes.clone());
-    let service = hyper::service::service_fn(move |request| {
-        answer(Arc::clone(&node), routes.clone(), request)
-    });
+    let front = Arc::clone(front);
+    let service = hyper::service::service_fn(move |request| answer(Arc::clone(&front), request));
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http2()
         .timer(TokioTimer::new())
@@ -115,13 +163,24 @@ fn accept(
 pub(super) struct Deadline(pub(super) Instant);
 
 async fn answer(
-    node: Arc<Node>,
-    routes: Routes,
+    front: Arc<Front>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {
     if request.method() == http::Method::GET {
-        return Ok(pages::page(&node, request.uri().path()).await);
+        return Ok(pages::page(&front.any().node, request.uri().path()).await);
     }
+    if !is_grpc(request.headers()) {
+        hear_out(request.into_body());
+        return Ok(pages::not_grpc());
+    }
+    let chosen = front.choose(request.uri().path(), request.headers()).await;
+    let routes = match chosen {
+        Ok(served) => served.routes.clone(),
+        Err(status) => {
+            hear_out(request.into_body());
+            return Ok(status.into_http());
+        }
+    };
     let whole = Whole::default();
     let mut request = request.map(|body| Body::new(body::Watched::new(body, whole.clone())));
     request.extensions_mut().insert(whole);
@@ -133,6 +192,20 @@ async fn answer(
         request.extensions_mut().insert(Deadline(deadline));
     }
     routes.oneshot(request).await
+}
+
+/// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that
+/// instead of the answer.
+fn hear_out(mut body: Incoming) {
+    tokio::spawn(tokio::time::timeout(HEAR_OUT, async move {
+        while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
+    }));
+}
+
+fn is_grpc(headers: &http::HeaderMap) -> bool {
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// `grpc-timeout`: at most eight digits and a unit.

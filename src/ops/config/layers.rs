@@ -113,6 +113,13 @@ pub struct Layers {
 pub struct Resolved(Vec<(&'static Setting, Value, Origin)>);
 
 impl Layers {
+    /// A flag of its own for one setting, where it was given.
+    pub fn flag(&mut self, flag: &str, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.flags.push((key.to_owned(), value, flag.to_owned()));
+        }
+    }
+
     /// Adds `--set section.name=value`.
     pub fn assign(&mut self, assignment: &str) -> Result<(), ConfigError> {
         let (key, value) = assignment

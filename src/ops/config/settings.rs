@@ -36,6 +36,8 @@ pub struct Config {
 pub struct ServerSettings {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// Where the logs are read over `EventStoreDB`'s protocol, if anywhere.
+    pub esdb_listen: Option<SocketAddr>,
     /// Certificate chain and key, both or none.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How long a stop waits for requests under way.
@@ -152,6 +154,7 @@ fn server(from: &Resolved) -> Result<ServerSettings, ConfigError> {
         listen: text(from, "server.listen")
             .parse()
             .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
+        esdb_listen: text(from, "server.esdb_listen").parse().ok(),
         tls,
         drain: Duration::from_secs(whole(from, "server.drain_timeout")),
     })

@@ -73,6 +73,12 @@ pub const SETTINGS: &[Setting] = &[
         "127.0.0.1:7400",
     ),
     row(
+        "server.esdb_listen",
+        "where auditors' EventStoreDB tools read the logs (user: a service, password: a token); loopback only",
+        Kind::Address,
+        "",
+    ),
+    row(
         "server.tls_cert",
         "PEM file of the certificate chain",
         Kind::Path,

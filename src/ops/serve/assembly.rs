@@ -118,6 +118,15 @@ impl Assembly {
         &self.logs
     }
 
+    /// Where readings of the history are recorded.
+    pub(super) fn access(&self) -> Result<Access, AssemblyError> {
+        let log = self
+            .logs
+            .get("audit")
+            .ok_or(AssemblyError::NoLog("audit"))?;
+        Ok(Access::new(Arc::clone(log), clock::now))
+    }
+
     /// Every service of the API, on the parts.
     pub(super) fn routes(&self) -> Result<Routes, AssemblyError> {
         let bytes = self.limits.message_bytes;
@@ -131,12 +140,7 @@ impl Assembly {
             Arc::clone(&self.processes),
             self.projections.clone(),
         );
-        let log = self
-            .logs
-            .get("audit")
-            .ok_or(AssemblyError::NoLog("audit"))?;
-        let access = Access::new(Arc::clone(log), clock::now);
-        let audit = Audit::new(reads.clone(), access, viewers(&self.logs)?);
+        let audit = Audit::new(reads.clone(), self.access()?, viewers(&self.logs)?);
         routes
             .add_service(OperationsServiceServer::new(operations).max_decoding_message_size(bytes))
             .add_service(AuditServiceServer::new(audit).max_decoding_message_size(bytes))

@@ -14,6 +14,7 @@ mod background;
 mod catalogue;
 mod derived;
 mod door;
+mod esdb;
 mod health;
 mod logs;
 mod rooms;

@@ -13,6 +13,7 @@ use tonic_health::server::HealthReporter;
 
 use super::assembly::{Assembly, AssemblyError};
 use super::door::{Door, DoorError};
+use super::esdb::{Esdb, EsdbError};
 use super::health;
 use crate::grpc::auth::AuthLayer;
 use crate::grpc::limits::{Limits, LimitsLayer};
@@ -33,6 +34,9 @@ pub enum ServeError {
     /// The parts do not fit together.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    /// The logs are not served to `EventStoreDB` tools.
+    #[error(transparent)]
+    Esdb(#[from] EsdbError),
     /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {cause}; choose another with --listen")]
     Listen {
@@ -69,6 +73,7 @@ pub struct Server {
     reporting: JoinHandle<()>,
     reporter: HealthReporter,
     assembly: Assembly,
+    esdb: Option<Esdb>,
     drain: Duration,
     _door: Door,
 }
@@ -82,6 +87,13 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let assembly = Assembly::open(config).await?;
+        let esdb = match config.server.esdb_listen {
+            Some(address) => {
+                let tokens = door.tokens.clone();
+                Some(Esdb::start(address, assembly.logs(), tokens, assembly.access()?).await?)
+            }
+            None => None,
+        };
         let (reporter, health) = tonic_health::server::health_reporter();
         let routes = assembly.routes()?.add_service(health);
         let routes = reflect(routes)?.prepare();
@@ -107,6 +119,7 @@ impl Server {
             reporting: health::report(reporter.clone(), assembly.logs()),
             reporter,
             assembly,
+            esdb,
             drain: config.server.drain,
             _door: door,
         })
@@ -116,6 +129,12 @@ impl Server {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the logs are served to `EventStoreDB` tools, if they are.
+    #[must_use]
+    pub fn esdb_addr(&self) -> Option<SocketAddr> {
+        self.esdb.as_ref().map(Esdb::local_addr)
     }
 
     /// Returns when it ended by itself, which it does only on an error.
@@ -136,6 +155,9 @@ impl Server {
         if drained.is_err() {
             tracing::warn!(timeout = ?self.drain, "requests still under way at the drain timeout are cut off");
             self.serving.abort();
+        }
+        if let Some(esdb) = self.esdb.take() {
+            esdb.stop().await;
         }
         self.assembly.close().await;
         match drained {

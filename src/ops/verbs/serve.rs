@@ -13,6 +13,9 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut server = Server::start(config).await?;
     print(&format!("listening on {}\n", server.local_addr()))?;
+    if let Some(address) = server.esdb_addr() {
+        print(&format!("EventStoreDB protocol on {address}\n"))?;
+    }
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

@@ -12,6 +12,7 @@ use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::links::{self, Resolved};
 use crate::log::wire::node::Node;
+use crate::log::wire::read::hidden;
 use crate::log::{Delivery, Direction, Filter, ReadFrom, RecordedEvent};
 
 /// What the feed hands to its group.
@@ -74,7 +75,7 @@ impl Feed {
     }
 
     async fn send_all(&self, events: Vec<RecordedEvent>) -> Result<(), Ended> {
-        for event in events {
+        for event in events.into_iter().filter(|event| !hidden(event)) {
             let number = event.position.0;
             let wanted = match &self.filter {
                 None => true,
@@ -82,12 +83,7 @@ impl Feed {
                     .admits(&event)
                     .map_err(|status| Ended(Some(status)))?,
             };
-            // A group's own notes are never among its events: they would make more of themselves.
-            let own = event
-                .stream
-                .as_str()
-                .starts_with("$persistentsubscription-$all::");
-            if wanted && !own {
+            if wanted {
                 self.deliver(number, event).await?;
             } else {
                 self.send(Fed::Passed(number)).await?;

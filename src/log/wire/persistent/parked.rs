@@ -33,6 +33,8 @@ const MAX_REPLAYED: usize = 10_000;
 pub(super) struct Parked {
     node: Arc<Node>,
     stream: StreamName,
+    /// The group's events are numbered by their stream.
+    numbered: bool,
     /// The first revision that is still parked, and the one after the last.
     first: u64,
     next: u64,
@@ -47,6 +49,7 @@ impl Parked {
         Ok(Self {
             node: Arc::clone(node),
             stream,
+            numbered: key.source != Source::All,
             first,
             next,
         })
@@ -64,10 +67,9 @@ impl Parked {
         };
         let added = rules::system_clock()().to_string();
         let mut metadata = json!({"added": added, "reason": reason});
-        if let (Some(number), Some(fields)) = (
-            message.number.filter(|number| *number > 0),
-            metadata.as_object_mut(),
-        ) {
+        // Only a revision is told, and not the first; a position is not.
+        let number = message.place.map_or(0, |place| place.number);
+        if let (true, Some(fields)) = (self.numbered && number > 0, metadata.as_object_mut()) {
             fields.insert("subscriptionEventNumber".to_owned(), number.into());
         }
         let link = NewEvent {

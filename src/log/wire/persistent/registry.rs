@@ -52,7 +52,11 @@ pub(super) struct Held<'a> {
 }
 
 /// The node's groups, started if they were not.
+///
+/// # Errors
+/// Groups write their state into the log: on one that is served for reading there are none.
 pub(super) async fn hold(node: &Arc<Node>) -> Result<Held<'_>, Status> {
+    node.check_writable()?;
     let mut groups = node.groups.groups.lock().await;
     if groups.is_none() {
         *groups = Some(load(node).await?);

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 
 use crate::kernel::{Position, StreamName};
-use crate::log::wire::errors::{self, malformed, named};
+use crate::log::wire::errors::{malformed, named};
 use crate::log::wire::filter::EventFilter;
-use crate::log::wire::messages::{boundary, read_position, read_revision, write_position};
+use crate::log::wire::messages::{first_at, read_position, read_revision, write_position};
 use crate::proto::event_store::client::streams::read_req::options as streams;
 
 /// What a group reads.
@@ -255,7 +255,5 @@ pub(super) fn start_of_all(
              commit position in the transaction file.",
         ));
     }
-    let position = boundary(at)
-        .ok_or_else(|| errors::malformed(format!("no event begins at position {at}")))?;
-    Ok(Start::At(position.0))
+    Ok(Start::At(first_at(at).0))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::log::EventLog;
 use crate::log::memory::MemoryLog;
@@ -38,36 +39,44 @@ pub(super) async fn run(
     data: Option<String>,
     listen: Option<String>,
 ) -> Result<(), Failure> {
-    let log: Arc<dyn EventLog> = if args.memory {
-        Arc::new(MemoryLog::new())
-    } else {
-        let dir = data.ok_or_else(|| {
-            Failure("where the log is must be said: --data DIR, or --memory".to_owned())
-        })?;
-        Arc::new(SqliteLog::open(
-            &PathBuf::from(dir),
-            sqlite::Options::default(),
-        )?)
-    };
+    let (log, scavenger) = open(args.memory, data)?;
     let listener = TcpListener::bind(listen.as_deref().unwrap_or(DEFAULT_LISTEN)).await?;
     print(&format!("listening on {}\n", listener.local_addr()?))?;
+    let asked = Arc::new(Notify::new());
     let options = wire::Options {
         read_only: args.read_only,
         advertise: args.advertise,
+        scavenger,
+        stop: Some(Arc::clone(&asked)),
     };
-    let served = wire::serve(Arc::clone(&log), listener, options, stop()?).await;
+    let served = wire::serve(Arc::clone(&log), listener, options, stop(asked)?).await;
     log.close().await;
     Ok(served?)
 }
 
-/// Done on SIGINT or SIGTERM.
-fn stop() -> std::io::Result<impl Future<Output = ()>> {
+type Opened = (Arc<dyn EventLog>, Option<Arc<dyn wire::Scavenger>>);
+
+fn open(memory: bool, data: Option<String>) -> Result<Opened, Failure> {
+    if memory {
+        return Ok((Arc::new(MemoryLog::new()), None));
+    }
+    let dir = data.ok_or_else(|| {
+        Failure("where the log is must be said: --data DIR, or --memory".to_owned())
+    })?;
+    let log = SqliteLog::open(&PathBuf::from(dir), sqlite::Options::default())?;
+    let log = Arc::new(log);
+    Ok((Arc::<SqliteLog>::clone(&log), Some(log)))
+}
+
+/// Done on SIGINT, on SIGTERM, or when a client `asked` for it.
+fn stop(asked: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = asked.notified() => {}
         }
     })
 }

@@ -1,5 +1,8 @@
 //! One group at work: a task that owns its messages, consumers and checkpoint.
 
+mod delivery;
+mod progress;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::consumers::{Consumer, Consumers, Replies, id_of};
+use super::consumers::{Consumer, Consumers, Replies};
 use super::feed::{Ended, Fed, Feed};
 use super::info;
 use super::parked::{Checkpoint, Parked};
@@ -51,10 +54,18 @@ pub(super) struct Join {
 
 /// A message that is not done.
 pub(super) struct Message {
-    /// Its number in the source; none for one that was parked and is sent again.
-    pub(super) number: Option<u64>,
+    /// Where it stands in the source; none for one that was parked and is sent again.
+    pub(super) place: Option<Place>,
     pub(super) resolved: Resolved,
     pub(super) retries: i32,
+}
+
+/// A message's number in the source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) number: u64,
+    /// The number that was examined before it: how far the group has come while this message is not done.
+    pub(super) before: Option<u64>,
 }
 
 struct InFlight {
@@ -81,6 +92,8 @@ pub(super) struct Group {
     /// Everything up to here was examined.
     examined: Option<u64>,
     pub(super) live: bool,
+    /// The source has failed: whoever joins is dropped.
+    source_ended: bool,
     pub(super) total: u64,
     next_consumer: u64,
     next_retry: u64,
@@ -132,6 +145,7 @@ pub(super) async fn start(
         checkpoint,
         last_known: None,
         live: false,
+        source_ended: false,
         total: 0,
         next_consumer: 0,
         next_retry: 0,
@@ -219,6 +233,11 @@ impl Group {
         if join.answer.send(Ok(id)).is_err() {
             return;
         }
+        if self.source_ended {
+            // A consumer that went away does not hear it.
+            let _ = join.replies.send(Err(self.key.dropped()));
+            return;
+        }
         self.consumers.0.push_back(Consumer {
             id,
             name: join.name,
@@ -230,216 +249,6 @@ impl Group {
         });
     }
 
-    fn take(&mut self, fed: Fed) {
-        match fed {
-            Fed::Event(number, resolved) => {
-                self.last_known = Some(number);
-                self.examined = Some(number);
-                self.buffer.push_back(Message {
-                    number: Some(number),
-                    resolved: *resolved,
-                    retries: 0,
-                });
-            }
-            Fed::Passed(number) => self.examined = Some(number),
-            Fed::Live => self.live = true,
-        }
-    }
-
-    /// Sends what can be sent: what was sent before first, then what is new.
-    fn dispatch(&mut self) {
-        while self.consumers.any_room() {
-            let again = self.retries.iter().find_map(|(place, message)| {
-                let chosen = self
-                    .consumers
-                    .choose(self.settings.strategy, &message.resolved)?;
-                Some((*place, chosen.id))
-            });
-            if let Some((place, consumer)) = again {
-                if let Some(message) = self.retries.remove(&place) {
-                    self.send(message, consumer);
-                }
-                continue;
-            }
-            let new = self.buffer.iter().enumerate().find_map(|(index, message)| {
-                let chosen = self
-                    .consumers
-                    .choose(self.settings.strategy, &message.resolved)?;
-                Some((index, chosen.id))
-            });
-            let Some((index, consumer)) = new else {
-                return;
-            };
-            if let Some(message) = self.buffer.remove(index) {
-                self.send(message, consumer);
-            }
-        }
-    }
-
-    fn send(&mut self, message: Message, consumer: u64) {
-        let sent = self
-            .consumers
-            .get_mut(consumer)
-            .is_some_and(|consumer| consumer.send(&message.resolved, message.retries));
-        self.total += 1;
-        let id = id_of(&message.resolved);
-        let in_flight = InFlight {
-            message,
-            consumer,
-            since: Instant::now(),
-        };
-        if let Some(before) = self.in_flight.insert(id, in_flight) {
-            // Two events of one id: the official server loses track of one as well.
-            self.free(before.consumer);
-        }
-        if !sent {
-            self.leave(consumer);
-        }
-    }
-
-    fn free(&mut self, consumer: u64) {
-        if let Some(consumer) = self.consumers.get_mut(consumer) {
-            consumer.in_flight = consumer.in_flight.saturating_sub(1);
-        }
-    }
-
-    /// The message is dealt with. An id that is not in flight is passed over.
-    fn done(&mut self, id: Uuid) -> Option<Message> {
-        let in_flight = self.in_flight.remove(&id)?;
-        self.free(in_flight.consumer);
-        Some(in_flight.message)
-    }
-
-    async fn nack(&mut self, id: Uuid, action: Action, reason: &str) {
-        let Some(message) = self.done(id) else {
-            return;
-        };
-        match action {
-            Action::Unknown | Action::Retry => self.again(message).await,
-            Action::Park => {
-                let reason = format!("Client explicitly NAK'ed message.\n{reason}");
-                self.park(message, &reason).await;
-            }
-            Action::Skip | Action::Stop => {}
-        }
-    }
-
-    async fn again(&mut self, mut message: Message) {
-        if message.retries >= self.settings.max_retry_count {
-            let reason = format!("Reached retry count of {}", self.settings.max_retry_count);
-            return self.park(message, &reason).await;
-        }
-        message.retries += 1;
-        self.retry(message);
-    }
-
-    fn retry(&mut self, message: Message) {
-        self.next_retry += 1;
-        let number = message.number.unwrap_or(u64::MAX);
-        self.retries.insert((number, self.next_retry), message);
-    }
-
-    async fn park(&mut self, message: Message, reason: &str) {
-        if let Err(status) = self.parked.add(&message, reason).await {
-            // Not to be lost: it is sent again, and parked when that fails again.
-            tracing::warn!(%status, group = %self.key.subscription_id(), "a message could not be parked");
-            self.retry(message);
-        }
-    }
-
-    async fn replay(&mut self, stop_at: Option<u64>) -> Result<(), Status> {
-        for resolved in self.parked.take(stop_at).await? {
-            self.retry(Message {
-                number: None,
-                resolved,
-                retries: 0,
-            });
-        }
-        Ok(())
-    }
-
-    /// What a consumer held goes to others, at once.
-    fn leave(&mut self, consumer: u64) {
-        self.consumers.remove(consumer);
-        let held: Vec<Uuid> = self
-            .in_flight
-            .iter()
-            .filter(|(_, held)| held.consumer == consumer)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in held {
-            if let Some(mut message) = self.done(id) {
-                message.retries += 1;
-                self.retry(message);
-            }
-        }
-    }
-
-    async fn tick(&mut self) {
-        let timeout = u64::try_from(self.settings.message_timeout_ms).unwrap_or(0);
-        let now = Instant::now();
-        let late: Vec<Uuid> = self
-            .in_flight
-            .iter()
-            .filter(|(_, held)| timeout > 0 && now - held.since >= Duration::from_millis(timeout))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            if let Some(message) = self.done(id) {
-                self.again(message).await;
-            }
-        }
-        let gone: Vec<u64> = self
-            .consumers
-            .0
-            .iter()
-            .filter(|consumer| consumer.replies.is_closed())
-            .map(|consumer| consumer.id)
-            .collect();
-        for consumer in gone {
-            self.leave(consumer);
-        }
-        self.write_checkpoint(true).await;
-    }
-
-    /// Everything below is done; what was parked is, and what is sent again from there holds nothing up.
-    fn reached(&self) -> Option<u64> {
-        let numbers = self
-            .in_flight
-            .values()
-            .map(|held| &held.message)
-            .chain(self.retries.values())
-            .chain(&self.buffer)
-            .filter_map(|message| message.number);
-        match numbers.min() {
-            Some(lowest) => lowest.checked_sub(1),
-            None => self.examined,
-        }
-    }
-
-    async fn write_checkpoint(&mut self, in_time: bool) {
-        let Some(reached) = self.reached() else {
-            return;
-        };
-        let advance = match self.checkpoint.written {
-            Some(written) => reached.saturating_sub(written),
-            None => reached.saturating_add(1),
-        };
-        let at_least = |count: i32| advance >= u64::try_from(count).unwrap_or(0).max(1);
-        let after = u64::try_from(self.settings.checkpoint_after_ms).unwrap_or(0);
-        let due = in_time
-            && after > 0
-            && self.checkpointed_at.elapsed() >= Duration::from_millis(after)
-            && at_least(self.settings.min_checkpoint_count);
-        if advance == 0 || !(due || at_least(self.settings.max_checkpoint_count)) {
-            return;
-        }
-        self.checkpointed_at = Instant::now();
-        if let Err(status) = self.checkpoint.write(&self.key, reached).await {
-            tracing::warn!(%status, group = %self.key.subscription_id(), "a checkpoint could not be written");
-        }
-    }
-
     /// How many messages are with consumers.
     pub(super) fn outstanding(&self) -> usize {
         self.in_flight.len()
@@ -449,6 +258,7 @@ impl Group {
     async fn source_ended(&mut self) {
         if let Ok(Ended(Some(status))) = (&mut self.feeding).await {
             tracing::info!(%status, group = %self.key.subscription_id(), "a group's source ended");
+            self.source_ended = true;
             self.end(&self.key.dropped());
         }
     }

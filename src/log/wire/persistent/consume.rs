@@ -1,0 +1,129 @@
+//! One consumer: its call, what it says, and what it is sent.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{Request, Status, Streaming};
+use uuid::Uuid;
+
+use super::group::{Ask, Join};
+use super::registry::hold;
+use super::requests::key_of;
+use super::rpc::ask;
+use super::settings::Key;
+use crate::log::wire::errors::{self, inbound, malformed, unset};
+use crate::log::wire::messages::{UuidForm, read_uuid};
+use crate::log::wire::node::Node;
+use crate::log::wire::streams::ReplyStream;
+use crate::proto::event_store::client::{self as shared, persistent_subscriptions as proto};
+use proto::read_req;
+
+/// Lets a consumer join its group; the replies are what the group sends it.
+pub(super) async fn consume(
+    node: &Arc<Node>,
+    request: Request<Streaming<proto::ReadReq>>,
+) -> Result<ReplyStream<proto::ReadResp>, Status> {
+    let name = request
+        .metadata()
+        .get("connection-name")
+        .and_then(|name| name.to_str().ok())
+        .unwrap_or("<unknown>")
+        .to_owned();
+    let mut requests = request.into_inner();
+    let Some(proto::ReadReq {
+        content: Some(read_req::Content::Options(options)),
+    }) = requests.message().await.map_err(inbound)?
+    else {
+        return Err(malformed("a consumer begins with its options"));
+    };
+    let (key, room, form) = consumer(&options)?;
+    let asks = hold(node).await?.get(&key)?.asks.clone();
+    let (replies, receiver) = mpsc::unbounded_channel();
+    let confirmation = proto::read_resp::SubscriptionConfirmation {
+        subscription_id: key.subscription_id(),
+    };
+    let confirmed = proto::ReadResp {
+        content: Some(proto::read_resp::Content::SubscriptionConfirmation(
+            confirmation,
+        )),
+    };
+    // Its receiver is at hand.
+    let _ = replies.send(Ok(confirmed));
+    let (answer, joined) = oneshot::channel();
+    let join = Join {
+        name,
+        form,
+        room,
+        replies: replies.clone(),
+        answer,
+    };
+    ask(&key, &asks, Ask::Join(join)).await?;
+    let consumer = joined.await.map_err(|_| key.dropped())??;
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = listen(&asks, &mut requests) => {}
+            () = replies.closed() => {}
+            () = node.closed() => {
+                let _ = replies.send(Err(errors::shutting_down()));
+            }
+        }
+        // A group that is gone has no consumers.
+        let _ = asks.send(Ask::Leave(consumer)).await;
+    });
+    Ok(Box::pin(UnboundedReceiverStream::new(receiver)))
+}
+
+/// Hears what a consumer says, until it leaves. One that only ends its side still gets messages.
+async fn listen(asks: &mpsc::Sender<Ask>, requests: &mut Streaming<proto::ReadReq>) {
+    loop {
+        let said = match requests.message().await {
+            Ok(Some(proto::ReadReq { content })) => content,
+            Ok(None) => return std::future::pending().await,
+            Err(_) => return,
+        };
+        let ask = match said {
+            Some(read_req::Content::Ack(ack)) => Ask::Ack(ids(&ack.ids)),
+            Some(read_req::Content::Nack(nack)) => {
+                let action = nack.action();
+                Ask::Nack(ids(&nack.ids), action, nack.reason)
+            }
+            Some(read_req::Content::Options(_)) | None => continue,
+        };
+        if asks.send(ask).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Ids that are none are passed over, as unknown ones are.
+fn ids(ids: &[shared::Uuid]) -> Vec<Uuid> {
+    ids.iter()
+        .filter_map(|id| read_uuid(Some(id)).ok())
+        .collect()
+}
+
+fn consumer(options: &read_req::Options) -> Result<(Key, usize, UuidForm), Status> {
+    use read_req::options::uuid_option::Content;
+    let key = key_of!(read_req, "ReadReq", options);
+    let Some(form) = &options.uuid_option else {
+        return Err(unset(
+            "PersistentSubscriptions.ReadReq+Types+Options+UUIDOption",
+        ));
+    };
+    let form = match form.content {
+        Some(Content::String(_)) => UuidForm::Text,
+        Some(Content::Structured(_)) | None => UuidForm::Structured,
+    };
+    let room = usize::try_from(options.buffer_size)
+        .ok()
+        .filter(|room| *room > 0)
+        .ok_or_else(|| {
+            malformed(format!(
+                "buffer_size is {}, less than 1",
+                options.buffer_size
+            ))
+        })?;
+    Ok((key, room, form))
+}

@@ -1,0 +1,188 @@
+//! A subscription to one stream, stored or derived.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use tonic::Status;
+
+use super::{PAGE, caught_up, confirm};
+use crate::kernel::{Position, Revision, StreamName};
+use crate::log::wire::derived;
+use crate::log::wire::errors;
+use crate::log::wire::messages::MAX_NUMBER;
+use crate::log::wire::node::Node;
+use crate::log::wire::read::{Over, Replies, deliver, fail};
+use crate::log::wire::request::{From, Shape};
+use crate::log::{Delivery, Direction, Filter, ReadFrom, RecordedEvent, rules};
+
+/// A subscription to one stream, found to be possible.
+pub(in crate::log::wire) struct StreamSubscription {
+    node: Arc<Node>,
+    stream: StreamName,
+    shape: Shape,
+    /// The first revision to deliver.
+    next: Revision,
+    /// Where the log stood before anything was read: what comes after that comes live.
+    head: Position,
+    /// What is there is not wanted.
+    from_end: bool,
+    /// Of a derived stream: which events it links to.
+    source: Option<Filter>,
+}
+
+impl StreamSubscription {
+    /// Finds where to begin.
+    pub(in crate::log::wire) async fn begin(
+        node: Arc<Node>,
+        stream: StreamName,
+        from: From<Revision>,
+        shape: Shape,
+    ) -> Result<Self, Status> {
+        let next = match from {
+            From::Start | From::End => 0,
+            From::At(revision) if revision >= MAX_NUMBER => {
+                return Err(errors::malformed(format!(
+                    "nothing can follow revision {revision}"
+                )));
+            }
+            From::At(revision) => revision + 1,
+        };
+        let from_end = from == From::End;
+        let mut head = node.log.head().await.map_err(errors::of_read)?;
+        let known = node
+            .log
+            .read_stream(&stream, ReadFrom::End, Direction::Backward, 1)
+            .await;
+        let source = match known {
+            Ok(slice) if slice.last_revision.is_none() => derived::source_of(&stream),
+            Ok(_) => None,
+            // Who asks only for what comes is not told that nothing will.
+            Err(_) if from_end => None,
+            Err(error) => return Err(errors::of_read(error)),
+        };
+        let mut next = next;
+        if let (Some(source), true) = (&source, from_end) {
+            (next, head) = node
+                .derived_end(&stream, source)
+                .await
+                .map_err(errors::of_read)?;
+        }
+        Ok(Self {
+            node,
+            stream,
+            shape,
+            next,
+            head,
+            from_end,
+            source,
+        })
+    }
+
+    /// Delivers until the client or the node goes away.
+    pub(in crate::log::wire) async fn run(mut self, replies: Replies) -> Result<(), Over> {
+        confirm(&replies).await?;
+        let mut to_tell = !self.from_end;
+        if self.from_end {
+            caught_up(&replies).await?;
+        } else if self.catch_up(&replies).await? {
+            caught_up(&replies).await?;
+            to_tell = false;
+        }
+        let filter = self.source.clone().unwrap_or_else(|| Filter {
+            stream_prefixes: vec![self.stream.as_str().to_owned()],
+            ..Filter::default()
+        });
+        let mut numbered = self.next;
+        if let Some(source) = self.source.clone() {
+            // Derived links are counted, so the count must begin where the log's subscription does.
+            match self.node.derived_end(&self.stream, &source).await {
+                Ok((count, examined)) if !self.from_end => {
+                    self.head = examined;
+                    numbered = count;
+                    self.links_before(&replies, count).await?;
+                }
+                Ok(_) => {}
+                Err(error) => return Err(fail(&replies, errors::of_read(error)).await),
+            }
+        }
+        let mut live = self.node.log.subscribe(self.head, filter);
+        let mut touched = false;
+        while let Some(delivery) = live.next().await {
+            match delivery {
+                Ok(Delivery::Events(events)) => {
+                    for event in events {
+                        touched |= self.live(&replies, event, &mut numbered).await?;
+                    }
+                }
+                Ok(Delivery::CaughtUp(_)) if to_tell && touched => {
+                    caught_up(&replies).await?;
+                    to_tell = false;
+                }
+                Ok(Delivery::CaughtUp(_) | Delivery::Checkpoint(_)) => {}
+                Err(error) => return Err(fail(&replies, errors::of_read(error)).await),
+            }
+        }
+        Err(fail(&replies, errors::shutting_down()).await)
+    }
+
+    /// Sends what is there. False where there is no such stream yet.
+    async fn catch_up(&mut self, replies: &Replies) -> Result<bool, Over> {
+        loop {
+            let from = ReadFrom::Revision(self.next);
+            let forward = Direction::Forward;
+            let read = self.node.read_stream(&self.stream, from, forward, PAGE);
+            let slice = match read.await {
+                Ok(slice) => slice,
+                Err(error) => return Err(fail(replies, errors::of_read(error)).await),
+            };
+            for event in slice.events {
+                self.next = event.revision.saturating_add(1);
+                deliver(&self.node, replies, self.shape, event).await?;
+            }
+            if slice.end {
+                return Ok(slice.exists);
+            }
+        }
+    }
+
+    /// Sends the links of a derived stream that came to be since it was last read.
+    async fn links_before(&mut self, replies: &Replies, count: u64) -> Result<(), Over> {
+        while self.next < count {
+            let before = self.next;
+            self.catch_up(replies).await?;
+            if self.next == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an event of the log if it is of this stream and new. Whether it was of this stream at all.
+    async fn live(
+        &mut self,
+        replies: &Replies,
+        event: RecordedEvent,
+        numbered: &mut Revision,
+    ) -> Result<bool, Over> {
+        let event = if self.source.is_some() {
+            let link = derived::link(&self.stream, *numbered, &event);
+            *numbered += 1;
+            link
+        } else {
+            event
+        };
+        if event.stream != self.stream {
+            return Ok(false);
+        }
+        if event.revision < self.next {
+            return Ok(true);
+        }
+        self.next = event.revision.saturating_add(1);
+        let ended = event.revision == rules::TOMBSTONE_REVISION;
+        deliver(&self.node, replies, self.shape, event).await?;
+        if ended {
+            return Err(fail(replies, errors::stream_deleted(&self.stream)).await);
+        }
+        Ok(true)
+    }
+}
