@@ -1,6 +1,6 @@
 //! One file of one read model with its worker and its readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -281,27 +281,36 @@ impl Drop for Generation {
 }
 
 /// The files `<model>.<number>.db` in `dir`, newest first.
-fn generations(dir: &Path, model: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+pub(super) fn generations(dir: &Path, model: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    let mut found = files(dir)?;
+    found.retain(|(name, ..)| name == model);
+    found.sort_by_key(|(_, number, _)| std::cmp::Reverse(*number));
+    Ok(found
+        .into_iter()
+        .map(|(_, number, path)| (number, path))
+        .collect())
+}
+
+/// The models that have files in `dir`.
+pub(super) fn model_names(dir: &Path) -> Result<BTreeSet<String>, StoreError> {
+    Ok(files(dir)?.into_iter().map(|(name, ..)| name).collect())
+}
+
+fn files(dir: &Path) -> Result<Vec<(String, u64, PathBuf)>, StoreError> {
     let failed = |error: std::io::Error| {
         StoreError::Transient(format!("cannot list {}: {error}", dir.display()))
     };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let number = path
+        let parsed = path
             .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| {
-                name.strip_prefix(model)?
-                    .strip_prefix('.')?
-                    .strip_suffix(".db")
-            })
-            .and_then(|number| number.parse().ok());
-        if let Some(number) = number {
-            found.push((number, path));
+            .and_then(|name| name.to_str()?.strip_suffix(".db")?.rsplit_once('.'))
+            .and_then(|(model, number)| Some((model.to_owned(), number.parse().ok()?)));
+        if let Some((model, number)) = parsed {
+            found.push((model, number, path));
         }
     }
-    found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     Ok(found)
 }
 

@@ -12,6 +12,7 @@
 
 mod bind;
 mod check;
+mod digest;
 mod engine;
 mod file;
 mod filter;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 pub use check::{Catalogue, Finding, check};
+pub use digest::{Scope, TableDigest, digest};
 pub use engine::{ProjectionStatus, Projections, SourceStatus};
 pub use filter::FilterError;
 pub use folder::{FolderError, Model, built_in, in_force, load};

@@ -238,16 +238,19 @@ fn shown(value: ValueRef<'_>) -> String {
     }
 }
 
+/// The model's own tables, by name.
+pub(super) fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    conn.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table'
+         AND substr(name, 1, 7) <> 'annals_' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name",
+    )?
+    .query_map([], |row| row.get(0))?
+    .collect()
+}
+
 fn dump(conn: &Connection, without: &[&str]) -> rusqlite::Result<Vec<String>> {
-    let tables: Vec<String> = conn
-        .prepare(
-            "SELECT name FROM sqlite_schema WHERE type = 'table'
-             AND substr(name, 1, 7) <> 'annals_' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
     let mut lines = Vec::new();
-    for table in tables {
+    for table in tables(conn)? {
         let mut statement = conn.prepare(&format!("SELECT * FROM \"{table}\""))?;
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([])?;

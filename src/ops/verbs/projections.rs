@@ -1,4 +1,4 @@
-//! `annals projections list|check|rebuild`
+//! `annals projections list|check|rebuild|digest`
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::ops::clock;
 use crate::ops::config::Config;
 use crate::ops::keys::OwnKey;
 use crate::ops::serve::catalogue;
-use crate::projection::{check, in_force};
+use crate::projection::{Scope, check, digest, in_force};
 use crate::proto::annals::operations::v1::operations_service_client::OperationsServiceClient;
 use crate::proto::annals::operations::v1::{
     GetOperationRequest, ListProjectionsRequest, Operation, Projection, RebuildProjectionRequest,
@@ -48,12 +48,23 @@ enum What {
     },
     /// Check the folders of SQL against the known events, without a server
     Check,
-    /// Build a read model anew beside the live one, and swap it in
+    /// Build read models anew beside the live ones, and swap them in
     Rebuild {
-        /// Which read model
-        name: String,
+        /// Which read models
+        #[arg(required_unless_present = "all")]
+        names: Vec<String>,
+        /// Every read model, one after the other
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
         #[command(flatten)]
         target: Target,
+    },
+    /// Show a digest of every table in the data directory, without a server or beside one that has caught up
+    Digest {
+        /// Leave out what two logs of the same commands do not share: times and places of recording, codes drawn by
+        /// chance, who completed what a crash cut in two
+        #[arg(long)]
+        commands: bool,
     },
 }
 
@@ -62,10 +73,33 @@ pub async fn run(args: &ProjectionsArgs, config: &Config) -> Result<(), Failure>
     match &args.what {
         What::Check => check_all(config),
         What::List { wait, target } => list(*wait, &Operator::connect(target, config).await?).await,
-        What::Rebuild { name, target } => {
-            rebuild(name, &Operator::connect(target, config).await?).await
+        What::Rebuild { names, all, target } => {
+            let operator = Operator::connect(target, config).await?;
+            let every = if *all {
+                operator.names().await?
+            } else {
+                Vec::new()
+            };
+            for name in names.iter().chain(&every) {
+                rebuild(name, &operator).await?;
+            }
+            Ok(())
         }
+        What::Digest { commands } => show_digest(*commands, config),
     }
+}
+
+fn show_digest(commands: bool, config: &Config) -> Result<(), Failure> {
+    let scope = if commands {
+        Scope::Commands
+    } else {
+        Scope::Everything
+    };
+    let tables = digest(&config.data.join("projections"), scope).map_err(Failure)?;
+    for table in &tables {
+        print(&format!("{table}\n"))?;
+    }
+    Ok(())
 }
 
 fn check_all(config: &Config) -> Result<(), Failure> {
@@ -176,6 +210,17 @@ impl Operator {
             channel: target.connect().await?,
             authorization: target.authorization()?,
         })
+    }
+
+    /// Of every read model.
+    async fn names(&self) -> Result<Vec<String>, Failure> {
+        let request = self.request(ListProjectionsRequest {});
+        let reply = self.client().list_projections(request).await;
+        let projections = reply.map_err(CallError::from)?.into_inner().projections;
+        Ok(projections
+            .into_iter()
+            .map(|projection| projection.name)
+            .collect())
     }
 
     fn client(&self) -> OperationsServiceClient<Channel> {

@@ -11,12 +11,13 @@ mod view;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use annals::projection::Scope;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use self::files::Files;
 use self::fixed::{Fixed, mint};
-use self::models::{rows, without_what_differs};
+use self::models::{digests, rows, without_what_differs};
 use self::view::View;
 use crate::support::server::Server;
 
@@ -48,19 +49,39 @@ async fn the_import_shows_what_the_files_imply_and_a_second_one_changes_nothing(
     view.settled().await;
     view.assert_shows(&files).await;
     server.stop();
-    let live = rows(data.path());
+    let live = digests(data.path(), Scope::Everything);
+    println!("replaying\n{}", live.join("\n"));
+    // All rows are compared only to say where they differ: those of all of OULAD do not fit in memory.
+    let kept = TempDir::new().unwrap().keep();
+    std::fs::rename(data.path().join("projections"), kept.join("projections")).unwrap();
 
-    println!(
-        "replaying {} rows of {} tables",
-        live.values().map(Vec::len).sum::<usize>(),
-        live.len()
-    );
-    std::fs::remove_dir_all(data.path().join("projections")).unwrap();
     let server = Server::start(data.path());
     View::of(&server).await.settled().await;
+    if digests(data.path(), Scope::Everything) != live {
+        models::assert_same("replayed", &rows(&kept), &rows(data.path()));
+        unreachable!("the digests differ, the rows do not");
+    }
+    rebuild_all(&server, data.path());
     server.stop();
-    let replayed = rows(data.path());
-    models::assert_same("replayed", &live, &replayed);
+    if digests(data.path(), Scope::Everything) != live {
+        models::assert_same("rebuilt", &rows(&kept), &rows(data.path()));
+        unreachable!("the digests differ, the rows do not");
+    }
+    std::fs::remove_dir_all(kept).unwrap();
+}
+
+/// Builds every read model beside the live one, as an operator does.
+fn rebuild_all(server: &Server, data: &Path) {
+    let built = Command::new(Server::binary())
+        .args(["projections", "rebuild", "--all", "--data"])
+        .arg(data)
+        .args(["--target", &format!("http://{}", server.address)])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(built.stdout).unwrap();
+    let error = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{error}");
+    assert_eq!(said.lines().count(), 7, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,11 +121,14 @@ async fn a_server_killed_on_the_way_ends_with_the_same_read_models() {
     view.settled().await;
     view.assert_shows(&files).await;
     server.stop();
-    models::assert_same(
-        "killed on the way",
-        &without_what_differs(rows(calm.path())),
-        &without_what_differs(rows(rough.path())),
-    );
+    if digests(calm.path(), Scope::Commands) != digests(rough.path(), Scope::Commands) {
+        models::assert_same(
+            "killed on the way",
+            &without_what_differs(rows(calm.path())),
+            &without_what_differs(rows(rough.path())),
+        );
+        unreachable!("the digests differ, the rows do not");
+    }
 }
 
 /// Imports everything and answers the report.

@@ -1,8 +1,9 @@
 //! The read models' tables, row by row, read from their files while no server runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use annals::projection::{Scope, digest};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -74,48 +75,27 @@ fn value(value: ValueRef<'_>) -> String {
     }
 }
 
-/// Without what two imports of the same records do not share: when and in which order of students and services it was
-/// recorded, who completed a command after a crash, and the unguessable codes.
+/// A digest of every table, as the operator's verb shows it. Memory does not bound it.
+pub fn digests(data: &Path, scope: Scope) -> Vec<String> {
+    let found = digest(&data.join("projections"), scope).unwrap();
+    let models: BTreeSet<&str> = found.iter().map(|table| table.model.as_str()).collect();
+    assert_eq!(models.len(), 7, "{models:?}");
+    found.iter().map(ToString::to_string).collect()
+}
+
+/// Without what two imports of the same records do not share.
 pub fn without_what_differs(mut rows: Rows) -> Rows {
-    const COLUMNS: &[&str] = &[
-        "recorded_at",
-        "position",
-        "event_no",
-        "revision",
-        "code",
-        "code_key",
-        "verification_code",
-    ];
-    const WHO: &[&str] = &[
-        "event_id",
-        "actor",
-        "role",
-        "request_id",
-        "correlation_id",
-        "causation_id",
-    ];
-    for (table, rows) in &mut rows {
+    for (name, rows) in &mut rows {
+        let (model, table) = name.split_once('.').unwrap();
         for row in rows.iter_mut() {
-            for column in COLUMNS {
-                row.remove(*column);
-            }
-            if table == "event_history.event" {
-                for column in WHO {
-                    row.remove(*column);
-                }
-                row.entry("data".to_owned())
-                    .and_modify(|data| *data = without_code(data));
+            row.retain(|column, _| !Scope::Commands.skips(model, table, column));
+            if let Some(data) = row.get_mut("data") {
+                *data = Scope::Commands.event(data);
             }
         }
         rows.sort();
     }
     rows
-}
-
-fn without_code(data: &str) -> String {
-    let mut data: serde_json::Map<String, serde_json::Value> = serde_json::from_str(data).unwrap();
-    data.remove("code");
-    serde_json::to_string(&data).unwrap()
 }
 
 /// The same rows in every table; says the first that differ.
