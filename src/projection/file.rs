@@ -16,14 +16,15 @@ use super::store::StoreError;
 
 /// The form of the engine's own tables. Another form is built anew, never migrated.
 const FORMAT: i64 = 1;
-/// Page cache of a worker that has much to do, in KiB.
-pub(super) const CACHE_BEHIND_KIB: i64 = 24 * 1024;
+/// Page cache of a worker that has much to do, in KiB: an index whose keys come in no order is cheap while it fits.
+pub(super) const CACHE_BEHIND_KIB: i64 = 96 * 1024;
 /// And of one that waits: seven models must fit the process's idle budget of 64 MiB many times over.
 pub(super) const CACHE_IDLE_KIB: i64 = 512;
 /// Statements kept prepared: a model has a handful of files.
 const STATEMENTS: usize = 128;
-/// Pages in the write-ahead log before it is moved into the file: 8,000 x 4 KiB = 32 MiB.
-const CHECKPOINT_PAGES: i64 = 8_000;
+/// Pages in the write-ahead log before it is moved into the file: 32,000 x 4 KiB = 125 MiB. A page that was written ten
+/// times until then is moved once.
+const CHECKPOINT_PAGES: i64 = 32_000;
 
 const OWN_TABLES: &str = "
 CREATE TABLE annals_model (
@@ -73,6 +74,12 @@ pub(super) fn describe(path: &Path) -> Result<Option<(Model, bool)>, StoreError>
         )
         .optional()?;
     Ok(row.and_then(|(folder, live)| Some((serde_json::from_str(&folder).ok()?, live))))
+}
+
+/// Whether queries see this file.
+pub(super) fn is_live(conn: &Connection) -> Result<bool, StoreError> {
+    let live = conn.query_row("SELECT live FROM annals_model", [], |row| row.get(0));
+    Ok(live.optional()?.unwrap_or_default())
 }
 
 /// An existing file of `model`, whose queries may have changed since.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::stream;
 use futures::stream::{BoxStream, SelectAll, StreamExt as _};
-use futures::{FutureExt as _, stream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::store::{Batch, Counts, Retried, Store, StoreError};
@@ -16,14 +16,19 @@ use super::{Clock, Source};
 use crate::kernel::{Moment, Position};
 use crate::log::{Delivery, Filter, ReadError};
 
-/// Events in one transaction at most.
-const BATCH_EVENTS: usize = 5_000;
+/// Events in one transaction at most. Each page that they touch is written once: more events, fewer pages an event.
+const BATCH_EVENTS: usize = 20_000;
 /// Bytes of payload in one transaction at most; bounds memory where events are large.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// A batch of so many events means that more are coming: waiting a little then makes the next one larger, and a larger one
 /// is cheaper an event. One command after another never waits.
 const BUSY_EVENTS: usize = 16;
 const LINGER: Duration = Duration::from_millis(50);
+/// A batch of so many events was not just written: there is a store of them to work off, in batches as large as can be.
+const MANY_EVENTS: usize = 1_000;
+/// How long such a batch waits for the next page of a log, and how long it is gathered at most.
+const PAGE_PATIENCE: Duration = Duration::from_millis(10);
+const LONGEST_GATHERING: Duration = Duration::from_secs(1);
 /// Positions that may pass without an event of ours before the checkpoint is written all the same.
 const QUIET_POSITIONS: u64 = 50_000;
 /// First and longest pause between two tries.
@@ -66,11 +71,14 @@ pub(super) struct Worker {
 
 type Feed = SelectAll<BoxStream<'static, (usize, Result<Delivery, ReadError>)>>;
 
-/// What was gathered: a batch, and which sources reached their end.
+/// What the feed delivered since the last batch was applied.
+#[derive(Default)]
 struct Gathered {
     batch: Batch,
+    bytes: usize,
     caught_up: Vec<usize>,
-    full: bool,
+    /// Something was delivered.
+    begun: bool,
     /// The feed ended with it, after what was gathered.
     error: Option<ReadError>,
 }
@@ -91,26 +99,27 @@ impl Worker {
         let mut behind = false;
         while !self.is_stopped() {
             let mut feed = self.subscribe();
+            let mut gathered = Gathered::from(self.positions());
             loop {
-                let positions = self.positions();
                 tokio::select! {
                     biased;
                     () = told_to_stop(&mut self.stop) => return,
                     Some(command) = self.commands.recv() => self.obey(command).await,
-                    gathered = gather(&mut feed, positions) => {
-                        let busy = gathered.batch.events.len() >= BUSY_EVENTS && !gathered.full;
+                    () = gather(&mut feed, &mut gathered, behind) => {
+                        let events = gathered.batch.events.len();
                         self.take_in(gathered.batch, &gathered.caught_up).await;
                         if let Some(error) = gathered.error {
                             self.fail(&error.to_string());
                             break;
                         }
+                        gathered = Gathered::from(self.positions());
                         pause = FIRST_PAUSE;
-                        let now_behind = gathered.full || !self.is_caught_up();
+                        let now_behind = events >= MANY_EVENTS || !self.is_caught_up();
                         if now_behind != behind {
                             behind = now_behind;
                             self.with_store(move |store| store.set_behind(now_behind)).await.ok();
                         }
-                        if busy && self.is_caught_up() {
+                        if events >= BUSY_EVENTS && !behind {
                             self.linger().await;
                         }
                     }
@@ -283,50 +292,74 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
 }
 
-/// Waits for something, then takes what is there at once. Nothing is lost when it is abandoned: only the first step waits.
-async fn gather(feed: &mut Feed, positions: Vec<Position>) -> Gathered {
-    let mut gathered = Gathered {
-        batch: Batch {
-            events: Vec::new(),
-            positions,
-        },
-        caught_up: Vec::new(),
-        full: false,
-        error: None,
+/// Waits for something, then takes what is there at once, and while much is to come what comes soon. May be abandoned at
+/// any time: what was gathered stays.
+async fn gather(feed: &mut Feed, gathered: &mut Gathered, behind: bool) {
+    let patience = if behind {
+        PAGE_PATIENCE
+    } else {
+        Duration::ZERO
     };
-    let mut bytes = 0;
-    let mut next = feed.next().await;
-    while let Some((source, delivery)) = next {
+    if !gathered.begun {
+        let next = feed.next().await;
+        if gathered.take(next) {
+            return;
+        }
+    }
+    let more = async {
+        while let Ok(next) = tokio::time::timeout(patience, feed.next()).await {
+            if gathered.take(next) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LONGEST_GATHERING, more).await.ok();
+}
+
+impl Gathered {
+    fn from(positions: Vec<Position>) -> Self {
+        let events = Vec::new();
+        Self {
+            batch: Batch { events, positions },
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is enough.
+    fn take(&mut self, next: Option<(usize, Result<Delivery, ReadError>)>) -> bool {
+        // A feed never ends without an error.
+        let Some((source, delivery)) = next else {
+            return true;
+        };
+        self.begun = true;
         let reached = match delivery {
             Ok(Delivery::Events(events)) => {
                 let reached = events.last().map(|event| event.position);
-                bytes += events
+                let bytes = events
                     .iter()
-                    .map(|event| event.data.len() + event.metadata.len())
-                    .sum::<usize>();
+                    .map(|event| event.data.len() + event.metadata.len());
+                self.bytes += bytes.sum::<usize>();
                 let events = events.into_iter().map(|event| (source, event));
-                gathered.batch.events.extend(events);
+                self.batch.events.extend(events);
                 reached
             }
             Ok(Delivery::Checkpoint(position)) => Some(position),
             Ok(Delivery::CaughtUp(position)) => {
-                gathered.caught_up.push(source);
+                self.caught_up.push(source);
                 Some(position)
             }
             Err(error) => {
-                gathered.error = Some(error);
-                break;
+                self.error = Some(error);
+                return true;
             }
         };
-        if let (Some(position), Some(reached)) = (gathered.batch.positions.get_mut(source), reached)
-        {
+        if let (Some(position), Some(reached)) = (self.batch.positions.get_mut(source), reached) {
             *position = (*position).max(reached);
         }
-        if gathered.batch.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
-            gathered.full = true;
-            break;
-        }
-        next = feed.next().now_or_never().flatten();
+        self.is_full()
     }
-    gathered
+
+    fn is_full(&self) -> bool {
+        self.batch.events.len() >= BATCH_EVENTS || self.bytes >= BATCH_BYTES
+    }
 }
