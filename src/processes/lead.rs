@@ -25,14 +25,14 @@ use crate::log::AppendError;
 const BEAT: Duration = Duration::from_secs(1);
 
 /// How often the others look.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A holder that has said nothing for so long is taken for dead. With a look and an election of the log's own leader
 /// (two seconds), somebody else goes on within ten.
-const EXPIRY: Duration = Duration::from_secs(5);
+const EXPIRY: Duration = Duration::from_secs(4);
 
 /// A holder that could not write for so long takes itself for dead.
-const STEP_DOWN: Duration = Duration::from_secs(4);
+const STEP_DOWN: Duration = Duration::from_secs(3);
 
 /// Runs for the lease, and holds it.
 pub(super) struct Candidate {

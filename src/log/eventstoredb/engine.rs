@@ -181,11 +181,13 @@ impl EventLog for EsdbLog {
     }
 
     async fn head(&self) -> Result<Position, ReadError> {
-        let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
-        cluster
-            .head()
-            .await
-            .map_err(|trouble| trouble.of_read(None))
+        let fail = |trouble: Trouble| trouble.of_read(None);
+        let head = self.open().map_err(fail)?.head().await.map_err(fail)?;
+        if self.options.scope.is_empty() {
+            return Ok(head);
+        }
+        let hub = self.cluster.hub().await.map_err(fail)?;
+        Ok(hub.end_of(&self.options.scope, head).await)
     }
 
     async fn metadata(

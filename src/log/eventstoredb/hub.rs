@@ -4,11 +4,11 @@
 //! then only. Whoever sees every event knows it exactly. One such subscription serves all: the services that share a
 //! server are read once, not once each.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -29,10 +29,18 @@ const STRIKES: u32 = 2;
 /// Pause before a lost feed is replaced.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long somebody who asks for the end of a part waits for the tail to be there.
+const LAG: Duration = Duration::from_secs(1);
+
+/// The last position of each part that somebody asked for, by the beginning of its streams' names. Held while the tail
+/// moves on, so that it is as far as the tail.
+type Last = Arc<Mutex<HashMap<String, Position>>>;
+
 /// See the module.
 pub(super) struct Hub {
     events: broadcast::Sender<Arc<RecordedEvent>>,
-    at: Arc<AtomicU64>,
+    at: watch::Sender<Position>,
+    last: Last,
     task: JoinHandle<()>,
 }
 
@@ -46,15 +54,18 @@ impl Hub {
     /// Follows the log from `from` on.
     pub(super) fn start(cluster: &Arc<Cluster>, from: Position) -> Self {
         let events = broadcast::Sender::new(TAIL_EVENTS);
-        let at = Arc::new(AtomicU64::new(from.0));
+        let at = watch::Sender::new(from);
+        let last = Last::default();
         let tail = Tail {
             cluster: Arc::downgrade(cluster),
             events: events.clone(),
-            at: Arc::clone(&at),
+            at: at.clone(),
+            last: Arc::clone(&last),
         };
         Self {
             events,
             at,
+            last,
             task: cluster.runtime().spawn(tail.run()),
         }
     }
@@ -63,14 +74,30 @@ impl Hub {
     pub(super) fn tail(&self) -> (broadcast::Receiver<Arc<RecordedEvent>>, Position) {
         // In this order: what is sent in between is in the receiver, and is at most what the position says.
         let events = self.events.subscribe();
-        (events, Position(self.at.load(Ordering::Acquire)))
+        (events, *self.at.borrow())
+    }
+
+    /// The end of the part that `scope` names, as of `head`: nothing of it lies behind, and it stays where it is until
+    /// there is more of the part. `head` itself where the tail does not get there.
+    pub(super) async fn end_of(&self, scope: &[String], head: Position) -> Position {
+        let mut at = self.at.subscribe();
+        if !matches!(timeout(LAG, at.wait_for(|at| *at >= head)).await, Ok(Ok(_))) {
+            return head;
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = *self.at.borrow();
+        let ends = scope
+            .iter()
+            .map(|own| *last.entry(own.clone()).or_insert(now));
+        ends.max().unwrap_or(head)
     }
 }
 
 struct Tail {
     cluster: Weak<Cluster>,
     events: broadcast::Sender<Arc<RecordedEvent>>,
-    at: Arc<AtomicU64>,
+    at: watch::Sender<Position>,
+    last: Last,
 }
 
 impl Tail {
@@ -84,7 +111,7 @@ impl Tail {
     }
 
     fn position(&self) -> Position {
-        Position(self.at.load(Ordering::Acquire))
+        *self.at.borrow()
     }
 
     /// Hands on what the feed brings, until it is over or brings nothing although there is something.
@@ -125,8 +152,16 @@ impl Tail {
         if let Some(cluster) = self.cluster.upgrade() {
             cluster.saw(event.position);
         }
-        // First the position, then the event: see `tail`.
-        self.at.store(event.position.0, Ordering::Release);
+        {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            for (own, position) in last.iter_mut() {
+                if event.stream.as_str().starts_with(own.as_str()) {
+                    *position = event.position;
+                }
+            }
+            // First the position, then the event: see `tail`.
+            self.at.send_replace(event.position);
+        }
         // Nobody may be listening.
         let _ = self.events.send(Arc::new(event));
     }

@@ -1,5 +1,6 @@
 //! Guards against: a server whose answers make the client panic, or turn in circles, and take callers along.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +33,14 @@ enum Manners {
     Refused,
 }
 
+/// What reads said of their user.
+type Users = Arc<Mutex<Vec<Option<String>>>>;
+
 /// Answers subscriptions rudely, as often as there are `manners`, and hands everything else on.
 struct Rude {
     polite: StreamsClient<Channel>,
     manners: Mutex<Vec<Manners>>,
+    users: Users,
 }
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -55,6 +60,9 @@ impl Streams for Rude {
         &self,
         request: Request<proto::ReadReq>,
     ) -> Result<Response<Self::ReadStream>, Status> {
+        let user = request.metadata().get("authorization");
+        let user = user.map(|user| user.to_str().unwrap().to_owned());
+        self.users.lock().await.push(user);
         let request = request.into_inner();
         let options = request.options.as_ref().unwrap();
         let live = matches!(
@@ -117,11 +125,13 @@ impl Streams for Rude {
     }
 }
 
-async fn front(polite: &Served, manners: Vec<Manners>) -> String {
+async fn front(polite: &Served, manners: Vec<Manners>) -> (SocketAddr, Users) {
+    let users = Users::default();
     let endpoint = Endpoint::from_shared(format!("http://{}", polite.address)).unwrap();
     let rude = Rude {
         polite: StreamsClient::new(endpoint.connect().await.unwrap()),
         manners: Mutex::new(manners),
+        users: Arc::clone(&users),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -130,7 +140,7 @@ async fn front(polite: &Served, manners: Vec<Manners>) -> String {
             .add_service(StreamsServer::new(rude))
             .serve_with_incoming(TcpIncoming::from(listener)),
     );
-    format!("esdb://{address}?tls=false")
+    (address, users)
 }
 
 fn event(number: u64) -> NewEvent {
@@ -148,8 +158,8 @@ async fn subscribers_hear_everything_from_a_server_that_makes_the_client_panic_a
     const EVENTS: u64 = 20;
     let polite = Served::start(Arc::new(MemoryLog::new())).await;
     for manners in [Manners::Refused, Manners::NotFound, Manners::Over] {
-        let url = front(&polite, vec![manners; 2]).await;
-        let log = connect(&url, Options::default()).await;
+        let (address, _) = front(&polite, vec![manners; 2]).await;
+        let log = connect(&format!("esdb://{address}?tls=false"), Options::default()).await;
         let from = log.head().await.unwrap();
         let stream = StreamName::new(format!("rude-{manners:?}")).unwrap();
         let mut deliveries = log.subscribe(from, Filter::default());
@@ -175,4 +185,24 @@ async fn subscribers_hear_everything_from_a_server_that_makes_the_client_panic_a
             assert_eq!(heard, (0..EVENTS).collect::<Vec<_>>(), "{manners:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_user_of_the_connection_string_is_sent_with_every_call() {
+    let polite = Served::start(Arc::new(MemoryLog::new())).await;
+    let (address, users) = front(&polite, Vec::new()).await;
+    let url = format!("esdb://admin:p%40ss@{address}?tls=false");
+    let log = connect(&url, Options::default()).await;
+    let stream = StreamName::new("user-1").unwrap();
+    log.append(&stream, Expected::Any, vec![event(1)])
+        .await
+        .unwrap();
+    let mut deliveries = log.subscribe(Position::START, Filter::default());
+    deliveries.next().await.unwrap().unwrap();
+    log.metadata(&stream).await.unwrap();
+    let users = users.lock().await;
+    assert!(users.len() > 2, "{users:?}");
+    // admin:p@ss
+    let basic = Some("Basic YWRtaW46cEBzcw==".to_owned());
+    assert!(users.iter().all(|user| *user == basic), "{users:?}");
 }
