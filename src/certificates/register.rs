@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Where certificates are looked up: a read model, since the code does not tell the placement.
 #[async_trait]
 pub trait CertificateRegister: Send + Sync + 'static {
-    /// The certificate of that code ([`VerificationCode::key`]).
+    /// The certificate of that code (its key: `VerificationCode::key`).
     ///
     /// # Errors
     /// Where the read model cannot answer.
