@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 4;
 /// Lines parsed ahead of the window.
 const PARSED_AHEAD: usize = 1024;
 /// How often the state file is written and the progress bar moves. What is sent twice after a crash is at most this.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+const SAVE_EVERY: Duration = Duration::from_millis(200);
 
 /// Imports, and prints the report.
 ///
