@@ -203,10 +203,12 @@ async fn an_interrupted_import_resumes_where_everything_before_is_done() {
         "{report}"
     );
     let seen = second.seen.lock().unwrap();
+    // Whoever was slower than k2 decides where; from there on nothing is left out.
+    let arrived = &seen.arrived["k2"];
+    let from = arrived[0];
     assert!(
-        seen.arrived["k2"].iter().copied().eq(30..50),
-        "{:?}",
-        seen.arrived["k2"]
+        from <= 30 && arrived.iter().copied().eq(from..50),
+        "{arrived:?}"
     );
     assert!(
         !path.with_extension("ndjson.progress").exists(),
