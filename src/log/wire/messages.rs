@@ -10,7 +10,6 @@ use super::errors::malformed;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::{Expected, NewEvent, RecordedEvent, rules};
 use crate::proto::event_store::client as shared;
-use shared::streams::read_resp::read_event;
 
 /// The largest revision and position: clients use signed integers.
 pub(super) const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
@@ -180,33 +179,22 @@ pub(super) fn size_of(event: &NewEvent) -> usize {
     rules::event_bytes(event)
 }
 
+/// What an event's data is, in the protocol's words.
+pub(super) fn content_type(event: &RecordedEvent) -> &'static str {
+    if event.is_json { JSON } else { BYTES }
+}
+
 /// The system metadata of a recorded event.
 pub(super) fn system_metadata(event: &RecordedEvent) -> HashMap<String, String> {
     let ticks = event
         .recorded_at
         .unix_micros()
         .saturating_mul(TICKS_PER_MICRO);
-    let content_type = if event.is_json { JSON } else { BYTES };
     HashMap::from([
         ("type".to_owned(), event.event_type.to_string()),
-        ("content-type".to_owned(), content_type.to_owned()),
+        ("content-type".to_owned(), content_type(event).to_owned()),
         ("created".to_owned(), ticks.to_string()),
     ])
-}
-
-/// A recorded event in a read's reply.
-pub(super) fn write_event(event: &RecordedEvent, form: UuidForm) -> read_event::RecordedEvent {
-    let position = write_position(event.position);
-    read_event::RecordedEvent {
-        id: Some(form.write(event.id)),
-        stream_identifier: Some(write_stream_name(&event.stream)),
-        stream_revision: event.revision,
-        prepare_position: position,
-        commit_position: position,
-        metadata: system_metadata(event),
-        custom_metadata: event.metadata.clone(),
-        data: event.data.clone(),
-    }
 }
 
 /// A revision of a request that is not the end: [`None`] means the end.

@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 use super::body::{self, Whole};
 use super::front::{Front, Gate, Served};
 use super::node::{Node, Options};
-use super::{features, operations, pages, persistent, streams, users};
+use super::{features, operations, pages, persistent, replies, streams, users};
 use crate::log::EventLog;
 use crate::log::memory::MemoryLog;
 
@@ -191,7 +191,7 @@ async fn answer(
     if let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
         request.extensions_mut().insert(Deadline(deadline));
     }
-    routes.oneshot(request).await
+    routes.oneshot(request).await.map(replies::embody)
 }
 
 /// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that

@@ -12,7 +12,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::body::Whole;
 use super::node::Node;
-use super::read::{AllRead, Over, REPLIES, Replies, StreamRead};
+use super::read::{AllRead, StreamRead};
+use super::replies::{Chunks, Over, Replies};
 use super::request::{self, Target};
 use super::server::Deadline;
 use super::subscribe::{AllSubscription, StreamSubscription};
@@ -22,6 +23,9 @@ use proto::streams_server::{Streams, StreamsServer};
 
 /// The official server's limit on a message: a chunk's record less its framing.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024 - 10_000;
+
+/// Replies to a batch that wait for its client.
+const BATCH_REPLIES: usize = 256;
 
 /// The service over a node.
 pub(super) fn routes(node: &Arc<Node>) -> Routes {
@@ -73,7 +77,11 @@ impl Streams for Service {
                 }
             })
         });
-        Ok(Response::new(replies.await?))
+        // The messages go as bytes: the stream of them stays empty.
+        let mut response: Response<Self::ReadStream> =
+            Response::new(Box::pin(futures::stream::empty()));
+        response.extensions_mut().insert(replies.await?);
+        Ok(response)
     }
 
     async fn append(
@@ -108,7 +116,7 @@ impl Streams for Service {
         &self,
         request: Request<Streaming<proto::BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        let (replies, receiver) = mpsc::channel(REPLIES);
+        let (replies, receiver) = mpsc::channel(BATCH_REPLIES);
         let node = Arc::clone(&self.node);
         tokio::spawn(batch::run(node, request.into_inner(), replies));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -134,16 +142,12 @@ pub(super) async fn within<T>(
 }
 
 /// Runs what sends the replies of one call until it is done, the client is gone, time is up, or the node goes down.
-fn spawn<R>(
-    node: &Arc<Node>,
-    deadline: Option<Deadline>,
-    run: impl FnOnce(Replies) -> R,
-) -> ReplyStream<proto::ReadResp>
+fn spawn<R>(node: &Arc<Node>, deadline: Option<Deadline>, run: impl FnOnce(Replies) -> R) -> Chunks
 where
     R: Future<Output = Result<(), Over>> + Send + 'static,
 {
-    let (replies, receiver) = mpsc::channel(REPLIES);
-    let sending = run(replies.clone());
+    let (replies, last_word, chunks) = Replies::new();
+    let sending = run(replies);
     let node = Arc::clone(node);
     tokio::spawn(async move {
         let out_of_time = async {
@@ -152,15 +156,14 @@ where
                 None => std::future::pending().await,
             }
         };
-        let last_word = tokio::select! {
+        let status = tokio::select! {
             // How it ended was sent, if there was anybody to hear it.
             _ = sending => return,
-            () = replies.closed() => return,
+            () = last_word.unheard() => return,
             () = node.closed() => errors::shutting_down(),
             () = out_of_time => errors::deadline_exceeded(),
         };
-        // A client that went away does not hear it.
-        let _ = replies.send(Err(last_word)).await;
+        last_word.say(status).await;
     });
-    Box::pin(ReceiverStream::new(receiver))
+    chunks
 }

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{Over, Replies, deliver, fail, hidden, page_size};
+use super::{Pages, deliver, hidden};
 use crate::kernel::Position;
 use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::messages::{boundary, write_position};
 use crate::log::wire::node::Node;
+use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
-use crate::log::{AllSlice, Direction, Filter, RecordedEvent};
+use crate::log::{AllSlice, Direction, RecordedEvent};
 
 /// A read of everything, its first page at hand.
 pub(in crate::log::wire) struct AllRead {
     node: Arc<Node>,
-    direction: Direction,
+    pages: Pages,
     left: u64,
     filter: Option<EventFilter>,
     shape: Shape,
@@ -40,15 +41,12 @@ impl AllRead {
             From::End => Some(head),
             From::At(at) => Some(start_at(at, direction, head, filter.is_some())?),
         };
-        let size = page_size(if filter.is_some() { u64::MAX } else { count });
-        let page = node
-            .log
-            .read_all(start, direction, size, &Filter::default())
-            .await
-            .map_err(errors::of_read)?;
+        let mut pages = Pages::new(Arc::clone(&node), direction);
+        pages.ask(start, if filter.is_some() { u64::MAX } else { count });
+        let page = pages.take().await?;
         Ok(Self {
             node,
-            direction,
+            pages,
             left: count,
             filter,
             shape,
@@ -57,38 +55,48 @@ impl AllRead {
     }
 
     /// Sends everything, fetching as it goes.
-    pub(in crate::log::wire) async fn run(mut self, replies: Replies) -> Result<(), Over> {
+    pub(in crate::log::wire) async fn run(mut self, mut replies: Replies) -> Result<(), Over> {
         loop {
+            let more = self.fetch_next();
             for event in std::mem::take(&mut self.page.events) {
                 if self.left == 0 {
-                    return Ok(());
+                    break;
                 }
                 match self.admits(&event) {
-                    Ok(true) => deliver(&self.node, &replies, self.shape, event).await?,
+                    Ok(true) => deliver(&self.node, &mut replies, self.shape, event).await?,
                     Ok(false) => continue,
-                    Err(status) => return Err(fail(&replies, status).await),
+                    Err(status) => return Err(replies.fail(status).await),
                 }
                 self.left -= 1;
             }
-            if self.page.end || self.left == 0 {
+            replies.flush().await?;
+            if !more || self.left == 0 {
                 return Ok(());
             }
-            let from = Some(self.page.examined);
-            let size = page_size(if self.filter.is_some() {
-                u64::MAX
-            } else {
-                self.left
-            });
-            let everything = Filter::default();
-            let read = self
-                .node
-                .log
-                .read_all(from, self.direction, size, &everything);
-            self.page = match read.await {
+            self.page = match self.pages.take().await {
                 Ok(page) => page,
-                Err(error) => return Err(fail(&replies, errors::of_read(error)).await),
+                Err(status) => return Err(replies.fail(status).await),
             };
         }
+    }
+
+    /// Begins to fetch the page after this one, if one may be wanted.
+    fn fetch_next(&mut self) -> bool {
+        let wanted = match &self.filter {
+            Some(_) => u64::MAX,
+            None => self.left.saturating_sub(
+                self.page
+                    .events
+                    .iter()
+                    .filter(|event| !hidden(event))
+                    .count() as u64,
+            ),
+        };
+        let more = !self.page.end && wanted > 0;
+        if more {
+            self.pages.ask(Some(self.page.examined), wanted);
+        }
+        more
     }
 
     fn admits(&self, event: &RecordedEvent) -> Result<bool, Status> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{Over, Replies, deliver, fail, page_size, send};
+use super::{deliver, page_size};
 use crate::kernel::{Revision, StreamName};
 use crate::log::wire::errors;
 use crate::log::wire::messages::write_stream_name;
 use crate::log::wire::node::Node;
+use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
 use crate::log::{Direction, ReadFrom, StreamSlice};
 use crate::proto::event_store::client::streams::read_resp;
@@ -65,15 +66,19 @@ impl StreamRead {
     }
 
     /// Sends everything, fetching as it goes.
-    pub(in crate::log::wire) async fn run(mut self, replies: Replies) -> Result<(), Over> {
+    pub(in crate::log::wire) async fn run(mut self, mut replies: Replies) -> Result<(), Over> {
         if !self.page.exists {
             let not_found = read_resp::StreamNotFound {
                 stream_identifier: Some(write_stream_name(&self.stream)),
             };
-            return send(&replies, read_resp::Content::StreamNotFound(not_found)).await;
+            return replies
+                .send(read_resp::Content::StreamNotFound(not_found))
+                .await;
         }
         if let Some(first) = self.first_if_hidden() {
-            send(&replies, read_resp::Content::FirstStreamPosition(first)).await?;
+            replies
+                .send(read_resp::Content::FirstStreamPosition(first))
+                .await?;
         }
         loop {
             let page = std::mem::take(&mut self.page.events);
@@ -82,20 +87,23 @@ impl StreamRead {
                 Direction::Backward => event.revision.checked_sub(1),
             });
             for event in page {
-                deliver(&self.node, &replies, self.shape, event).await?;
+                deliver(&self.node, &mut replies, self.shape, event).await?;
                 self.left = self.left.saturating_sub(1);
             }
+            replies.flush().await?;
             let (Some(next), false) = (next, self.page.end || self.left == 0) else {
                 break;
             };
             self.page = match self.fetch(next).await {
                 Ok(page) => page,
-                Err(status) => return Err(fail(&replies, status).await),
+                Err(status) => return Err(replies.fail(status).await),
             };
         }
         match self.page.last_revision {
             Some(last) if self.shape.positions => {
-                send(&replies, read_resp::Content::LastStreamPosition(last)).await
+                replies
+                    .send(read_resp::Content::LastStreamPosition(last))
+                    .await
             }
             _ => Ok(()),
         }

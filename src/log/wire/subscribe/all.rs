@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tonic::Status;
 
-use super::{PAGE, caught_up, checkpoint, confirm};
+use super::{caught_up, checkpoint, confirm};
 use crate::kernel::Position;
 use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::messages::{boundary, write_position};
 use crate::log::wire::node::Node;
-use crate::log::wire::read::{Over, Replies, deliver, fail, hidden};
+use crate::log::wire::read::{Pages, deliver, hidden};
+use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
 use crate::log::{Delivery, Direction, Filter, RecordedEvent};
 
@@ -65,36 +66,38 @@ impl AllSubscription {
     }
 
     /// Delivers until the client or the node goes away.
-    pub(in crate::log::wire) async fn run(mut self, replies: Replies) -> Result<(), Over> {
-        confirm(&replies).await?;
-        self.catch_up(&replies).await?;
-        caught_up(&replies).await?;
+    pub(in crate::log::wire) async fn run(mut self, mut replies: Replies) -> Result<(), Over> {
+        confirm(&mut replies).await?;
+        self.catch_up(&mut replies).await?;
+        caught_up(&mut replies).await?;
         self.progress = Progress::default();
         let mut live = self.node.log.subscribe(self.at, Filter::default());
         while let Some(delivery) = live.next().await {
             match delivery {
                 Ok(Delivery::Events(events)) => {
                     for event in events.into_iter().filter(|event| !hidden(event)) {
-                        self.live(&replies, event).await?;
+                        self.live(&mut replies, event).await?;
                     }
+                    replies.flush().await?;
                 }
                 Ok(Delivery::CaughtUp(_) | Delivery::Checkpoint(_)) => {}
-                Err(error) => return Err(fail(&replies, errors::of_read(error)).await),
+                Err(error) => return Err(replies.fail(errors::of_read(error)).await),
             }
         }
-        Err(fail(&replies, errors::shutting_down()).await)
+        Err(replies.fail(errors::shutting_down()).await)
     }
 
-    async fn catch_up(&mut self, replies: &Replies) -> Result<(), Over> {
+    async fn catch_up(&mut self, replies: &mut Replies) -> Result<(), Over> {
+        let mut pages = Pages::new(Arc::clone(&self.node), Direction::Forward);
+        pages.ask(Some(self.at), u64::MAX);
         loop {
-            let everything = Filter::default();
-            let from = Some(self.at);
-            let forward = Direction::Forward;
-            let read = self.node.log.read_all(from, forward, PAGE, &everything);
-            let slice = match read.await {
+            let slice = match pages.take().await {
                 Ok(slice) => slice,
-                Err(error) => return Err(fail(replies, errors::of_read(error)).await),
+                Err(status) => return Err(replies.fail(status).await),
             };
+            if !slice.end {
+                pages.ask(Some(slice.examined), u64::MAX);
+            }
             for event in slice.events.into_iter().filter(|event| !hidden(event)) {
                 let position = event.position;
                 let passed = self.pass(replies, event).await?;
@@ -102,6 +105,7 @@ impl AllSubscription {
                     checkpoint(replies, commit, prepare).await?;
                 }
             }
+            replies.flush().await?;
             self.at = slice.examined;
             if slice.end {
                 return Ok(());
@@ -109,7 +113,7 @@ impl AllSubscription {
         }
     }
 
-    async fn live(&mut self, replies: &Replies, event: RecordedEvent) -> Result<(), Over> {
+    async fn live(&mut self, replies: &mut Replies, event: RecordedEvent) -> Result<(), Over> {
         let position = event.position;
         self.pass(replies, event).await?;
         let Some(filter) = &self.filter else {
@@ -124,12 +128,12 @@ impl AllSubscription {
     }
 
     /// Sends the event if it passes the filter. Whether it did.
-    async fn pass(&self, replies: &Replies, event: RecordedEvent) -> Result<bool, Over> {
+    async fn pass(&self, replies: &mut Replies, event: RecordedEvent) -> Result<bool, Over> {
         if let Some(filter) = &self.filter {
             match filter.admits(&event) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
-                Err(status) => return Err(fail(replies, status).await),
+                Err(status) => return Err(replies.fail(status).await),
             }
         }
         deliver(&self.node, replies, self.shape, event).await?;

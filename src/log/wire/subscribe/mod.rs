@@ -12,18 +12,20 @@ pub(super) use all::AllSubscription;
 pub(super) use stream::StreamSubscription;
 
 use super::messages::write_position;
-use super::read::{Over, Replies, send};
+use super::replies::{Over, Replies};
 use crate::kernel::Position;
 use crate::proto::event_store::client::streams::read_resp;
 
 /// Events fetched at a time while catching up.
 const PAGE: usize = 256;
 
-async fn confirm(replies: &Replies) -> Result<(), Over> {
+async fn confirm(replies: &mut Replies) -> Result<(), Over> {
     let confirmation = read_resp::SubscriptionConfirmation {
         subscription_id: subscription_id().to_string(),
     };
-    send(replies, read_resp::Content::Confirmation(confirmation)).await
+    replies
+        .send(read_resp::Content::Confirmation(confirmation))
+        .await
 }
 
 /// Ids of subscriptions only tell one from another.
@@ -35,15 +37,22 @@ pub(super) fn subscription_id() -> Uuid {
     Uuid::new_v4()
 }
 
-async fn caught_up(replies: &Replies) -> Result<(), Over> {
+async fn caught_up(replies: &mut Replies) -> Result<(), Over> {
     let caught_up = read_resp::CaughtUp {};
-    send(replies, read_resp::Content::CaughtUp(caught_up)).await
+    replies.send(read_resp::Content::CaughtUp(caught_up)).await
 }
 
-async fn checkpoint(replies: &Replies, commit: Position, prepare: Position) -> Result<(), Over> {
+/// Goes with the events around it.
+async fn checkpoint(
+    replies: &mut Replies,
+    commit: Position,
+    prepare: Position,
+) -> Result<(), Over> {
     let checkpoint = read_resp::Checkpoint {
         commit_position: write_position(commit),
         prepare_position: write_position(prepare),
     };
-    send(replies, read_resp::Content::Checkpoint(checkpoint)).await
+    replies
+        .add(read_resp::Content::Checkpoint(checkpoint))
+        .await
 }

@@ -11,7 +11,8 @@ use crate::log::wire::derived;
 use crate::log::wire::errors;
 use crate::log::wire::messages::MAX_NUMBER;
 use crate::log::wire::node::Node;
-use crate::log::wire::read::{Over, Replies, deliver, fail};
+use crate::log::wire::read::deliver;
+use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
 use crate::log::{Delivery, Direction, Filter, ReadFrom, RecordedEvent, rules};
 
@@ -79,13 +80,13 @@ impl StreamSubscription {
     }
 
     /// Delivers until the client or the node goes away.
-    pub(in crate::log::wire) async fn run(mut self, replies: Replies) -> Result<(), Over> {
-        confirm(&replies).await?;
+    pub(in crate::log::wire) async fn run(mut self, mut replies: Replies) -> Result<(), Over> {
+        confirm(&mut replies).await?;
         let mut to_tell = !self.from_end;
         if self.from_end {
-            caught_up(&replies).await?;
-        } else if self.catch_up(&replies).await? {
-            caught_up(&replies).await?;
+            caught_up(&mut replies).await?;
+        } else if self.catch_up(&mut replies).await? {
+            caught_up(&mut replies).await?;
             to_tell = false;
         }
         let filter = self.source.clone().unwrap_or_else(|| Filter {
@@ -99,10 +100,10 @@ impl StreamSubscription {
                 Ok((count, examined)) if !self.from_end => {
                     self.head = examined;
                     numbered = count;
-                    self.links_before(&replies, count).await?;
+                    self.links_before(&mut replies, count).await?;
                 }
                 Ok(_) => {}
-                Err(error) => return Err(fail(&replies, errors::of_read(error)).await),
+                Err(error) => return Err(replies.fail(errors::of_read(error)).await),
             }
         }
         let mut live = self.node.log.subscribe(self.head, filter);
@@ -111,34 +112,36 @@ impl StreamSubscription {
             match delivery {
                 Ok(Delivery::Events(events)) => {
                     for event in events {
-                        touched |= self.live(&replies, event, &mut numbered).await?;
+                        touched |= self.live(&mut replies, event, &mut numbered).await?;
                     }
+                    replies.flush().await?;
                 }
                 Ok(Delivery::CaughtUp(_)) if to_tell && touched => {
-                    caught_up(&replies).await?;
+                    caught_up(&mut replies).await?;
                     to_tell = false;
                 }
                 Ok(Delivery::CaughtUp(_) | Delivery::Checkpoint(_)) => {}
-                Err(error) => return Err(fail(&replies, errors::of_read(error)).await),
+                Err(error) => return Err(replies.fail(errors::of_read(error)).await),
             }
         }
-        Err(fail(&replies, errors::shutting_down()).await)
+        Err(replies.fail(errors::shutting_down()).await)
     }
 
     /// Sends what is there. False where there is no such stream yet.
-    async fn catch_up(&mut self, replies: &Replies) -> Result<bool, Over> {
+    async fn catch_up(&mut self, replies: &mut Replies) -> Result<bool, Over> {
         loop {
             let from = ReadFrom::Revision(self.next);
             let forward = Direction::Forward;
             let read = self.node.read_stream(&self.stream, from, forward, PAGE);
             let slice = match read.await {
                 Ok(slice) => slice,
-                Err(error) => return Err(fail(replies, errors::of_read(error)).await),
+                Err(error) => return Err(replies.fail(errors::of_read(error)).await),
             };
             for event in slice.events {
                 self.next = event.revision.saturating_add(1);
                 deliver(&self.node, replies, self.shape, event).await?;
             }
+            replies.flush().await?;
             if slice.end {
                 return Ok(slice.exists);
             }
@@ -146,7 +149,7 @@ impl StreamSubscription {
     }
 
     /// Sends the links of a derived stream that came to be since it was last read.
-    async fn links_before(&mut self, replies: &Replies, count: u64) -> Result<(), Over> {
+    async fn links_before(&mut self, replies: &mut Replies, count: u64) -> Result<(), Over> {
         while self.next < count {
             let before = self.next;
             self.catch_up(replies).await?;
@@ -160,7 +163,7 @@ impl StreamSubscription {
     /// Sends an event of the log if it is of this stream and new. Whether it was of this stream at all.
     async fn live(
         &mut self,
-        replies: &Replies,
+        replies: &mut Replies,
         event: RecordedEvent,
         numbered: &mut Revision,
     ) -> Result<bool, Over> {
@@ -181,7 +184,7 @@ impl StreamSubscription {
         let ended = event.revision == rules::TOMBSTONE_REVISION;
         deliver(&self.node, replies, self.shape, event).await?;
         if ended {
-            return Err(fail(replies, errors::stream_deleted(&self.stream)).await);
+            return Err(replies.fail(errors::stream_deleted(&self.stream)).await);
         }
         Ok(true)
     }
