@@ -11,6 +11,7 @@ use bytes::BytesMut;
 
 use super::heads::{self, Head, Heads, Recent, Recents};
 use super::import::Numbering;
+use super::index::StreamIndex;
 use super::judge::{Verdict, check_ending, wrong};
 use super::rows::{Row, Statements};
 use crate::kernel::{Moment, Position, Revision, StreamName};
@@ -35,6 +36,8 @@ pub(super) enum Operation {
     Remove(Vec<u64>),
     /// The scavenger's: free pages back to the file system.
     GiveBack,
+    /// The scavenger's: more of the stream index into the file.
+    Index,
     /// Events of another log, with their times and revisions.
     Import(Vec<RecordedEvent>, Numbering),
 }
@@ -63,6 +66,7 @@ impl From<AppendError> for Halt {
 /// The writer's judgement and memory.
 pub(super) struct Appender<'c> {
     pub(super) statements: Statements<'c>,
+    pub(super) index: StreamIndex,
     pub(super) protected: Protected,
     heads: Heads,
     pub(super) recents: Recents,
@@ -77,6 +81,7 @@ pub(super) struct Appender<'c> {
 impl<'c> Appender<'c> {
     pub(super) fn new(
         statements: Statements<'c>,
+        index: StreamIndex,
         protected: Protected,
         last_position: Position,
         last_recorded: Moment,
@@ -84,6 +89,7 @@ impl<'c> Appender<'c> {
     ) -> Self {
         Self {
             statements,
+            index,
             protected,
             heads: heads::heads(),
             recents: Recents::default(),
@@ -111,7 +117,9 @@ impl<'c> Appender<'c> {
         fail::fail_point!("log-sync", |_| Err(injected_as(
             rusqlite::ffi::SQLITE_IOERR_FSYNC
         )));
+        self.index.write_some(&mut self.statements)?;
         self.statements.commit()?;
+        self.index.committed();
         fail::fail_point!("log-committed", |_| Err(injected()));
         Ok(std::mem::take(&mut self.group))
     }
@@ -119,6 +127,20 @@ impl<'c> Appender<'c> {
     /// Gives up the transaction that failed with `error`; answers the worse of both errors.
     pub(super) fn rollback(&self, error: rusqlite::Error) -> rusqlite::Error {
         self.statements.rollback().err().unwrap_or(error)
+    }
+
+    /// The log is being closed: the next one to open it need not look for the newest events.
+    pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
+        while !self.index.is_written() {
+            self.statements.begin()?;
+            self.index.hurry();
+            let written = self.index.write_some(&mut self.statements);
+            written
+                .and_then(|()| self.statements.commit())
+                .map_err(|error| self.rollback(error))?;
+            self.index.committed();
+        }
+        Ok(())
     }
 
     pub(super) fn apply(&mut self, operation: Operation) -> Result<Appended, Halt> {
@@ -134,6 +156,10 @@ impl<'c> Appender<'c> {
             Operation::Tombstone(stream, expected) => self.tombstone(&stream, expected),
             Operation::Remove(positions) => self.remove(&positions),
             Operation::GiveBack => self.give_back(),
+            Operation::Index => {
+                self.index.hurry();
+                Ok(self.written(None))
+            }
             Operation::Import(events, numbering) => self.import(events, numbering),
         }
     }
@@ -290,6 +316,7 @@ impl<'c> Appender<'c> {
             metadata: &event.metadata,
         })?;
         self.last_position = position;
+        self.index.add(stream_id, revision, position.0);
         self.group.push(RecordedEvent {
             position,
             stream: stream.clone(),
@@ -357,14 +384,17 @@ impl<'c> Appender<'c> {
         let Some(id) = self.statements.stream_id(stream.as_str())? else {
             return Ok((None, None));
         };
-        Ok((Some(id), self.statements.last_revision(id)?))
+        Ok((Some(id), self.index.last(&mut self.statements, id)?))
     }
 
     fn metadata(&mut self, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
         let (Some(id), Some(last)) = self.place(&stream.metastream())? else {
             return Ok(StreamMetadata::default());
         };
-        let payload = self.statements.payload(id, last)?;
+        let payload = match self.index.at(&mut self.statements, id, last)? {
+            Some(position) => self.statements.payload(position)?,
+            None => None,
+        };
         Ok(payload
             .map(|(is_json, data)| rules::parse_metadata(is_json, &data))
             .unwrap_or_default())

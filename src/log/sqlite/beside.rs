@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::SqliteLog;
+use super::index::Unwritten;
 use super::shared::Shared;
 use super::tools::{self, ToolError};
 use super::writer;
@@ -17,8 +18,10 @@ impl SqliteLog {
     /// No log, or an unreadable one.
     pub fn beside(dir: &Path) -> Result<Self, ToolError> {
         let (connection, path) = tools::open_beside(dir)?;
-        let (head, _) = writer::end_of(&connection)?;
-        let shared = Shared::new(path, rules::system_clock(), head);
+        let snapshot = connection.unchecked_transaction()?;
+        let (head, _) = writer::end_of(&snapshot)?;
+        let unwritten = Unwritten::load(&snapshot, usize::MAX)?;
+        let shared = Shared::new(path, rules::system_clock(), head, unwritten);
         Ok(Self::without_writer(Arc::new(shared)))
     }
 }

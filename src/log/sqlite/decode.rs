@@ -31,7 +31,7 @@ pub(super) fn damaged(position: Position, stream: &str, problem: &str) -> ReadEr
 pub(super) struct Columns {
     pub(super) position: Position,
     pub(super) revision: Revision,
-    stream: i64,
+    pub(super) stream: i64,
     event_type: i64,
     json: i64,
     recorded_micros: i64,

@@ -10,6 +10,7 @@
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +62,7 @@ pub fn dump(
 ) -> Result<Copied, ToolError> {
     let (connection, path) = tools::open_beside(dir)?;
     let (head, _) = writer::end_of(&connection)?;
-    let mut reader = Reader::open(&path)?;
+    let mut reader = Reader::open(&path, Arc::default())?;
     let mut at = Position::START;
     let mut events = 0;
     while at < head {
@@ -98,7 +99,7 @@ pub fn check_dump(
 ) -> Result<Copied, ToolError> {
     let (connection, path) = tools::open_beside(dir)?;
     let (head, _) = writer::end_of(&connection)?;
-    let mut reader = Reader::open(&path)?;
+    let mut reader = Reader::open(&path, Arc::default())?;
     let mut lines = Lines::of(input);
     let mut done = Copied::default();
     loop {

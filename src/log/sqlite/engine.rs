@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::appender::Operation;
 use super::checkpoint::{self, Checkpoints};
+use super::index::{self, Unwritten};
 use super::lock::Left;
 use super::open::{OpenError, Options, Place};
 use super::schema;
@@ -57,8 +58,10 @@ impl SqliteLog {
         }
         let (head, last_recorded) = writer::end_of(&connection)?;
         place.lock.sign()?;
-        let shared = Shared::new(place.database.clone(), Arc::clone(&options.clock), head);
-        let shared = Arc::new(shared);
+        index::check_mark(&connection)?;
+        let unwritten = Unwritten::load(&connection, options.index_after)?;
+        let clock = Arc::clone(&options.clock);
+        let shared = Arc::new(Shared::new(place.database.clone(), clock, head, unwritten));
         let (queue, requests) = mpsc::channel(options.queue_appends.max(1));
         let writer = Writer {
             checkpoints: Checkpoints::start(&place.database, &connection, options.checkpoints)?,
@@ -360,6 +363,7 @@ mod tests {
             let options = Options {
                 protected: contract::protected(),
                 clock: clock.clock(),
+                index_after: 8,
                 ..Options::default()
             };
             contract::Subject::new(Arc::new(SqliteLog::open(&dir, options).unwrap()), clock)

@@ -180,7 +180,9 @@ impl Appender<'_> {
         numbering: Numbering,
     ) -> Result<(), Halt> {
         let head = self.head(&event.stream)?;
-        if self.has(head, &event)? {
+        if let Some(stream) = head.id
+            && self.has(stream, event.revision, event.id)?
+        {
             return Ok(());
         }
         if !follows(head.last, event.revision) {
@@ -223,14 +225,6 @@ impl Appender<'_> {
         };
         self.remember(&stream, head);
         Ok(())
-    }
-
-    fn has(&mut self, head: Head, event: &RecordedEvent) -> rusqlite::Result<bool> {
-        let Some(stream) = head.id else {
-            return Ok(false);
-        };
-        let there = self.statements.at_revision(stream, event.revision)?;
-        Ok(there.is_some_and(|(id, _)| id == event.id))
     }
 
     /// Makes `position` the next one; those passed over are written down.

@@ -1,7 +1,10 @@
 //! Whether an append is written, is a repeat of one, or is refused: the contract's rules, in its order.
 
+use uuid::Uuid;
+
 use super::appender::{Appender, Halt};
 use super::heads::{Head, IDS_OF_STREAM, Recent, Recents};
+use super::index::StreamIndex;
 use super::rows::Statements;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::{AppendError, Appended, Expected, NewEvent};
@@ -68,6 +71,7 @@ impl Appender<'_> {
         };
         let recent = recent_of(
             &mut self.recents,
+            &self.index,
             &mut self.statements,
             stream,
             events.len() + self.ids_before,
@@ -92,8 +96,7 @@ impl Appender<'_> {
             return Ok(None);
         };
         for (revision, event) in (first..).zip(events) {
-            let known = self.statements.at_revision(stream, revision)?;
-            if known.is_some_and(|(id, _)| id == event.id) {
+            if self.has(stream, revision, event.id)? {
                 continue;
             }
             let new_beginning = or_write && revision == first;
@@ -103,14 +106,27 @@ impl Appender<'_> {
         Ok(last.filter(|_| !events.is_empty()).map(Verdict::Repeat))
     }
 
+    /// Whether the event at this place has this id.
+    pub(super) fn has(
+        &mut self,
+        stream: i64,
+        revision: Revision,
+        id: Uuid,
+    ) -> rusqlite::Result<bool> {
+        let Some(position) = self.index.at(&mut self.statements, stream, revision)? else {
+            return Ok(false);
+        };
+        Ok(self.statements.id_at(position)? == Some(id))
+    }
+
     pub(super) fn repeat(&mut self, head: Head, revision: Revision) -> Result<Appended, Halt> {
         let original = match head.id {
-            Some(stream) => self.statements.at_revision(stream, revision)?,
+            Some(stream) => self.index.at(&mut self.statements, stream, revision)?,
             None => None,
         };
         Ok(Appended {
             revision: Some(revision),
-            position: original.map_or(self.last_position, |(_, position)| Position(position)),
+            position: original.map_or(self.last_position, Position),
             repeated: true,
         })
     }
@@ -119,14 +135,17 @@ impl Appender<'_> {
 /// The last ids of a stream, read if they are not remembered.
 fn recent_of<'a>(
     recents: &'a mut Recents,
+    index: &StreamIndex,
     statements: &mut Statements<'_>,
     stream: i64,
     limit: usize,
 ) -> rusqlite::Result<&'a Recent> {
     if recents.get(stream).is_none() {
         let mut recent = Recent::default();
-        for (id, revision) in statements.recent_ids(stream, limit)? {
-            recent.push(id, revision, limit);
+        for (revision, position) in index.lasts(statements, stream, limit)? {
+            if let Some(id) = statements.id_at(position)? {
+                recent.push(id, revision, limit);
+            }
         }
         recents.put(stream, recent);
     }

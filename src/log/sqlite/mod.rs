@@ -4,10 +4,10 @@
 //! read; wait out a full disk. Does not: let two processes at one directory, carry on where it is not known what the
 //! disk holds, or checkpoint inside a commit.
 //!
-//! # The file, schema version 1
+//! # The file, schema version 2
 //!
 //! ```text
-//!   log.db        application_id "ANLG", user_version 1, pages of 4 KiB, write-ahead log, synchronous=FULL
+//!   log.db        application_id "ANLG", user_version 2, pages of 4 KiB, write-ahead log, synchronous=FULL
 //!   log.lock      locked while open; holds the process id, and after a clean close the length of log.db
 //!
 //!   streams       id       integer key, in order of first use
@@ -23,11 +23,16 @@
 //!                 id       16 bytes
 //!                 digest   32 bytes, SHA-256 of the canonical bytes
 //!                 data, metadata   bytes
-//!   events_by_stream       unique (stream, revision); also answers a stream's last revision
+//!   stream_index  (stream, revision)   key
+//!                 position events.position; written later than the event, and in order
+//!   indexed       position up to here every event is in stream_index: one row
 //!   scavenged     first, last      positions that the scavenger removed
 //! ```
 //!
-//! Nothing is stored twice: a stream's last revision is the index's last entry, its metadata the last event of its
+//! Version 1 had a unique index of events on (stream, revision) instead of the last two tables; it is read as it is, and
+//! carried over when it is opened for writing. How and why the index is written later: [`index`].
+//!
+//! Nothing else is stored twice: a stream's last revision is the index's last entry, its metadata the last event of its
 //! metastream, its end the event at revision `i64::MAX`. Triggers refuse updates, and deletes of anything that
 //! `scavenged` does not name. The canonical bytes are drawn in [`canonical`](crate::log::canonical).
 
@@ -41,6 +46,7 @@ mod engine;
 mod gaps;
 mod heads;
 mod import;
+mod index;
 mod judge;
 mod lock;
 mod open;
@@ -50,6 +56,7 @@ mod scavenge;
 mod schema;
 mod shared;
 mod stat;
+mod stream_read;
 mod subscription;
 mod tail;
 #[cfg(test)]
@@ -57,6 +64,7 @@ mod tests;
 mod tools;
 mod trouble;
 mod verify;
+mod verify_streams;
 mod writer;
 
 pub use backup::backup;

@@ -15,6 +15,10 @@ const WRITE_AHEAD_LOG: &str = "log.db-wal";
 /// Appends that may wait for the writer: four groups, so that a burst of a thousand callers fits.
 const QUEUE_APPENDS: usize = 4096;
 
+/// Two generations of so many entries, 64 bytes each, are 8 MiB of a busy log. After a crash 131,072 events are looked at,
+/// in about a tenth of a second.
+const INDEX_AFTER: usize = 65_536;
+
 /// How a log is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -24,6 +28,9 @@ pub struct Options {
     pub queue_appends: usize,
     /// Where recorded times come from.
     pub clock: Clock,
+    /// Entries of the stream index that gather in memory before they are written, in order: the more, the fewer pages they
+    /// touch. Twice as many events are looked at when the log is opened after a crash.
+    pub index_after: usize,
     /// Who copies the write-ahead log into the main file.
     pub checkpoints: CheckpointBy,
 }
@@ -34,6 +41,7 @@ impl Default for Options {
             protected: Protected::new(["certification", "access"]),
             queue_appends: QUEUE_APPENDS,
             clock: rules::system_clock(),
+            index_after: INDEX_AFTER,
             checkpoints: CheckpointBy::Thread,
         }
     }

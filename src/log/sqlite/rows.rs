@@ -28,11 +28,14 @@ pub(super) struct Statements<'c> {
     insert: Statement<'c>,
     new_stream: Statement<'c>,
     stream_id: Statement<'c>,
-    last_revision: Statement<'c>,
+    index: Statement<'c>,
+    mark_indexed: Statement<'c>,
+    indexed_at: Statement<'c>,
+    indexed_last: Statement<'c>,
+    indexed_lasts: Statement<'c>,
     type_id: Statement<'c>,
     new_type: Statement<'c>,
-    at_revision: Statement<'c>,
-    recent_ids: Statement<'c>,
+    id_at: Statement<'c>,
     payload: Statement<'c>,
 }
 
@@ -49,18 +52,23 @@ impl<'c> Statements<'c> {
             )?,
             new_stream: prepare("INSERT INTO streams (name) VALUES (?1)")?,
             stream_id: prepare("SELECT id FROM streams WHERE name = ?1")?,
-            last_revision: prepare("SELECT max(revision) FROM events WHERE stream = ?1")?,
+            index: prepare(
+                "INSERT INTO stream_index (stream, revision, position) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+            )?,
+            mark_indexed: prepare("UPDATE indexed SET position = ?1")?,
+            indexed_at: prepare(
+                "SELECT position FROM stream_index WHERE stream = ?1 AND revision = ?2",
+            )?,
+            indexed_last: prepare("SELECT max(revision) FROM stream_index WHERE stream = ?1")?,
+            indexed_lasts: prepare(
+                "SELECT revision, position FROM stream_index WHERE stream = ?1
+                 ORDER BY revision DESC LIMIT ?2",
+            )?,
             type_id: prepare("SELECT id FROM types WHERE name = ?1")?,
             new_type: prepare("INSERT INTO types (name) VALUES (?1)")?,
-            at_revision: prepare(
-                "SELECT id, position FROM events WHERE stream = ?1 AND revision = ?2",
-            )?,
-            recent_ids: prepare(
-                "SELECT id, revision FROM events WHERE stream = ?1 ORDER BY revision DESC LIMIT ?2",
-            )?,
-            payload: prepare(
-                "SELECT json, data FROM events WHERE stream = ?1 AND revision = ?2",
-            )?,
+            id_at: prepare("SELECT id FROM events WHERE position = ?1")?,
+            payload: prepare("SELECT json, data FROM events WHERE position = ?1")?,
         })
     }
 
@@ -105,11 +113,18 @@ impl<'c> Statements<'c> {
             .map(drop)
     }
 
-    /// Deletes rows that were written down before.
+    /// Deletes rows that were written down before, and their entries in the stream index.
     pub(super) fn delete_between(&self, first: u64, last: u64) -> Result<()> {
+        let between = [to_column(first), to_column(last)];
+        self.connection
+            .prepare_cached(
+                "DELETE FROM stream_index WHERE (stream, revision) IN
+                 (SELECT stream, revision FROM events WHERE position BETWEEN ?1 AND ?2)",
+            )?
+            .execute(between)?;
         self.connection
             .prepare_cached("DELETE FROM events WHERE position BETWEEN ?1 AND ?2")?
-            .execute([to_column(first), to_column(last)])
+            .execute(between)
             .map(drop)
     }
 
@@ -134,9 +149,49 @@ impl<'c> Statements<'c> {
             .optional()
     }
 
-    pub(super) fn last_revision(&mut self, stream: i64) -> Result<Option<Revision>> {
-        let last: Option<i64> = self.last_revision.query_row([stream], |row| row.get(0))?;
+    /// Adds an entry of the stream index, unless it is there.
+    pub(super) fn index(&mut self, stream: i64, revision: Revision, position: u64) -> Result<()> {
+        let entry = params![stream, to_column(revision), to_column(position)];
+        if self.index.execute(entry)? == 0 && self.indexed_at(stream, revision)? != Some(position) {
+            let what = format!("position {position} has the revision of another event");
+            return Err(super::index::corrupt(what));
+        }
+        Ok(())
+    }
+
+    /// Writes down that every event up to this position has its entry.
+    pub(super) fn mark_indexed(&mut self, position: u64) -> Result<()> {
+        self.mark_indexed.execute([to_column(position)]).map(drop)
+    }
+
+    /// The position in the stream index.
+    pub(super) fn indexed_at(&mut self, stream: i64, revision: Revision) -> Result<Option<u64>> {
+        self.indexed_at
+            .query_row(params![stream, to_column(revision)], |row| {
+                row.get(0).map(from_column)
+            })
+            .optional()
+    }
+
+    /// The last revision in the stream index.
+    pub(super) fn indexed_last(&mut self, stream: i64) -> Result<Option<Revision>> {
+        let last: Option<i64> = self.indexed_last.query_row([stream], |row| row.get(0))?;
         Ok(last.map(from_column))
+    }
+
+    /// The last revisions in the stream index, newest first, and their positions.
+    pub(super) fn indexed_lasts(
+        &mut self,
+        stream: i64,
+        limit: usize,
+    ) -> Result<Vec<(Revision, u64)>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self
+            .indexed_lasts
+            .query_map(params![stream, limit], |row| {
+                Ok((from_column(row.get(0)?), from_column(row.get(1)?)))
+            })?;
+        rows.collect()
     }
 
     /// The number of an event type, a new one if need be.
@@ -151,40 +206,17 @@ impl<'c> Statements<'c> {
         }
     }
 
-    /// Id and position of the event there.
-    pub(super) fn at_revision(
-        &mut self,
-        stream: i64,
-        revision: Revision,
-    ) -> Result<Option<(Uuid, u64)>> {
-        self.at_revision
-            .query_row(params![stream, to_column(revision)], |row| {
-                Ok((to_uuid(row.get_ref(0)?), from_column(row.get(1)?)))
-            })
+    /// The id of the event at a position.
+    pub(super) fn id_at(&mut self, position: u64) -> Result<Option<Uuid>> {
+        self.id_at
+            .query_row([to_column(position)], |row| Ok(to_uuid(row.get_ref(0)?)))
             .optional()
     }
 
-    /// The last ids of a stream, oldest first.
-    pub(super) fn recent_ids(&mut self, stream: i64, limit: usize) -> Result<Vec<(Uuid, u64)>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.recent_ids.query_map(params![stream, limit], |row| {
-            Ok((to_uuid(row.get_ref(0)?), from_column(row.get(1)?)))
-        })?;
-        let mut ids = rows.collect::<Result<Vec<_>>>()?;
-        ids.reverse();
-        Ok(ids)
-    }
-
-    /// Whether the event there is JSON, and its data.
-    pub(super) fn payload(
-        &mut self,
-        stream: i64,
-        revision: Revision,
-    ) -> Result<Option<(bool, Vec<u8>)>> {
+    /// Whether the event at a position is JSON, and its data.
+    pub(super) fn payload(&mut self, position: u64) -> Result<Option<(bool, Vec<u8>)>> {
         self.payload
-            .query_row(params![stream, to_column(revision)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row([to_column(position)], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
     }
 }

@@ -13,9 +13,9 @@ use super::SqliteLog;
 use super::appender::Operation;
 use super::rows::{from_column, to_column};
 use super::tools::ToolError;
-use crate::kernel::{Moment, Revision, StreamName};
-use crate::log::StreamMetadata;
+use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION, Visible};
+use crate::log::{EventLog, StreamMetadata};
 
 /// Events removed in one transaction: as long as an ordinary group.
 const BATCH_EVENTS: usize = 512;
@@ -41,6 +41,7 @@ impl SqliteLog {
         &self,
         mut progress: impl FnMut(Scavenged) + Send,
     ) -> Result<Scavenged, ToolError> {
+        self.index_all().await?;
         let mut done = Scavenged::default();
         for stream in self.ask(candidates).await? {
             if self.is_protected(&stream) {
@@ -69,10 +70,25 @@ impl SqliteLog {
         Ok(done)
     }
 
+    /// Brings the stream index into the file, where what follows looks for events.
+    async fn index_all(&self) -> Result<(), ToolError> {
+        let head = self.head().await?;
+        while self.ask(indexed).await? < head {
+            self.operate(Operation::Index).await?;
+        }
+        Ok(())
+    }
+
     fn is_protected(&self, stream: &StreamName) -> bool {
         let owner = rules::owner_of(stream);
         self.protected().covers(owner.as_ref().unwrap_or(stream))
     }
+}
+
+/// Up to which position every event is in the stream index.
+fn indexed(file: &Connection) -> rusqlite::Result<Position> {
+    file.query_row("SELECT max(position) FROM indexed", [], |row| row.get(0))
+        .map(|position| Position(from_column(position)))
 }
 
 fn free_pages(file: &Connection) -> rusqlite::Result<i64> {
@@ -85,7 +101,7 @@ fn candidates(file: &Connection) -> rusqlite::Result<Vec<StreamName>> {
         "SELECT name FROM streams WHERE name >= '$$' AND name < '$%'
          UNION SELECT substr(name, 3) FROM streams WHERE name >= '$$' AND name < '$%'
          UNION SELECT s.name FROM streams s WHERE EXISTS
-               (SELECT 1 FROM events WHERE stream = s.id AND revision = ?1)",
+               (SELECT 1 FROM stream_index WHERE stream = s.id AND revision = ?1)",
     )?;
     let names = statement.query_map([to_column(TOMBSTONE_REVISION)], |row| {
         row.get::<_, String>(0)
@@ -109,8 +125,9 @@ fn hidden(file: &Connection, stream: &StreamName, now: Moment) -> rusqlite::Resu
     };
     let since = visible.since.map_or(i64::MIN, Moment::unix_micros);
     let mut statement = file.prepare_cached(
-        "SELECT position FROM events WHERE stream = ?1 AND revision < ?2
-         AND (revision < ?3 OR recorded < ?4) ORDER BY position",
+        "SELECT i.position FROM stream_index i JOIN events e ON e.position = i.position
+         WHERE i.stream = ?1 AND i.revision < ?2 AND (i.revision < ?3 OR e.recorded < ?4)
+         ORDER BY i.position",
     )?;
     let positions = statement.query_map(
         params![id, to_column(last), to_column(visible.first), since],
@@ -124,7 +141,7 @@ fn place(
     stream: &StreamName,
 ) -> rusqlite::Result<Option<(i64, Revision)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, (SELECT max(revision) FROM events WHERE stream = streams.id) FROM streams WHERE name = ?1",
+        "SELECT id, (SELECT max(revision) FROM stream_index WHERE stream = streams.id) FROM streams WHERE name = ?1",
     )?;
     let mut rows = statement.query([stream.as_str()])?;
     let Some(row) = rows.next()? else {
@@ -140,7 +157,10 @@ fn metadata(connection: &Connection, stream: &StreamName) -> rusqlite::Result<St
         return Ok(StreamMetadata::default());
     };
     let (is_json, data): (bool, Vec<u8>) = connection
-        .prepare_cached("SELECT json, data FROM events WHERE stream = ?1 AND revision = ?2")?
+        .prepare_cached(
+            "SELECT json, data FROM events WHERE position =
+             (SELECT position FROM stream_index WHERE stream = ?1 AND revision = ?2)",
+        )?
         .query_row(params![id, to_column(last)], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;

@@ -12,14 +12,16 @@ use super::OpenError;
 pub(super) const APPLICATION_ID: i32 = 0x414E_4C47;
 
 /// The version of the schema below.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
-/// Bytes of a page. Small, because a commit writes whole pages, and an append to a stream of its own touches an
-/// index page of its own.
+/// The version before: its streams were found by an index of `events`. Read as it is, and carried over by the first writer.
+const VERSION_1: i32 = 1;
+
+/// Bytes of a page. Small, because a commit writes whole pages, the last one of them over and over.
 pub(super) const PAGE_BYTES: u32 = 4096;
 
-/// Page cache of the writer, KiB: the dirty pages of the largest usual group (1,024 appends, three pages each)
-/// fit without a spill.
+/// Page cache of the writer, KiB: the dirty pages of a group of 1,024 appends of a usual size fit, with those of the
+/// streams' names and of as many entries of the stream index.
 const WRITER_CACHE_KIB: i32 = 6 * 1024;
 
 /// Page cache of a reader, KiB: scans do not profit from more, and there are several in each of six logs.
@@ -31,8 +33,19 @@ const CHECKPOINTER_CACHE_KIB: i32 = 64;
 /// How long a connection waits for SQLite's own short locks.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Version 1. Nothing here is ever updated; what may be deleted has been written down in `scavenged` before.
+/// Nothing of an event is ever updated; what may be deleted has been written down in `scavenged` before.
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// How the events of a stream are found.
+const STREAM_INDEX: &str = include_str!("stream_index.sql");
+
+/// What version 1 has instead of the stream index.
+const FROM_VERSION_1: &str = include_str!("from_version_1.sql");
+
+/// Version 1 as a reader sees it.
+const VIEW_OF_VERSION_1: &str = "
+    CREATE TEMP VIEW stream_index AS SELECT stream, revision, position FROM events;
+    CREATE TEMP VIEW indexed AS SELECT coalesce(max(position), 0) AS position FROM events;";
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +63,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         create(&connection)?;
     }
     check_version(&connection, path)?;
+    if pragma(&connection, "user_version")? == VERSION_1 {
+        carry_over(&connection)?;
+    }
     let journal: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if journal != "wal" {
         return Err(OpenError::Foreign {
@@ -70,7 +86,7 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
             what: format!("a database of another application (id {id:#x})"),
         });
     }
-    if version != SCHEMA_VERSION {
+    if ![VERSION_1, SCHEMA_VERSION].contains(&version) {
         return Err(OpenError::Version {
             path: path.to_owned(),
             found: version,
@@ -92,7 +108,16 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(immutable(path), flags)?;
     set_up(&connection, Role::Reader)?;
+    look_back(&connection)?;
     Ok(connection)
+}
+
+/// Lets a reader see a log of version 1 as one of today.
+fn look_back(connection: &Connection) -> rusqlite::Result<()> {
+    if pragma(connection, "user_version")? == VERSION_1 {
+        connection.execute_batch(VIEW_OF_VERSION_1)?;
+    }
+    Ok(())
 }
 
 /// Where the directory cannot be written and no write-ahead log lies there.
@@ -122,6 +147,7 @@ pub(super) fn open_other(path: &Path, role: Role) -> rusqlite::Result<Connection
     let connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection, role)?;
     if role == Role::Reader {
+        look_back(&connection)?;
         connection.execute_batch("PRAGMA query_only=ON")?;
     }
     Ok(connection)
@@ -155,10 +181,27 @@ pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<
 fn create(connection: &Connection) -> Result<(), OpenError> {
     // Before anything else, and only here: on an existing file these would write.
     connection.execute_batch(&format!(
-        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; {SCHEMA}
+        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; {SCHEMA} {STREAM_INDEX}
+         INSERT INTO indexed (position) VALUES (0);
          PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
     ))?;
     Ok(())
+}
+
+/// Makes a log of version 1 one of today, in one transaction. The only change that takes the longer the more is there: some
+/// seconds for ten million events.
+fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
+    tracing::info!("the log has schema version 1: its stream index is being written");
+    let carried = connection.execute_batch(&format!(
+        "PRAGMA cache_spill=ON; BEGIN IMMEDIATE; {STREAM_INDEX} {FROM_VERSION_1}
+         INSERT INTO indexed (position) SELECT coalesce(max(position), 0) FROM events;
+         PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+    ));
+    if carried.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    carried?;
+    connection.execute_batch("PRAGMA cache_spill=OFF")
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {

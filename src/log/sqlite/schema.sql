@@ -24,9 +24,6 @@ CREATE TABLE events (
     metadata BLOB NOT NULL
 ) STRICT;
 
--- Also answers a stream's last revision: it is stored nowhere else.
-CREATE UNIQUE INDEX events_by_stream ON events (stream, revision);
-
 -- Positions whose events the scavenger removed.
 CREATE TABLE scavenged (
     first INTEGER PRIMARY KEY,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::index::Unwritten;
 use super::reader::Reader;
 use super::tail::Tail;
 use crate::kernel::Position;
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) head: watch::Sender<Position>,
     pub(super) health: watch::Sender<Health>,
     pub(super) tail: Tail,
+    /// The newest entries of the stream index.
+    pub(super) unwritten: Arc<Unwritten>,
     /// Bytes of the operations in the queue.
     pub(super) queued_bytes: AtomicUsize,
     idle: Mutex<Vec<Reader>>,
@@ -30,13 +33,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, clock: Clock, head: Position) -> Self {
+    pub(super) fn new(path: PathBuf, clock: Clock, head: Position, unwritten: Unwritten) -> Self {
         Self {
             path,
             clock,
             head: watch::Sender::new(head),
             health: watch::Sender::new(Health::Serving),
             tail: Tail::default(),
+            unwritten: Arc::new(unwritten),
             queued_bytes: AtomicUsize::new(0),
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(READERS)),
@@ -84,7 +88,7 @@ impl Shared {
             .pop();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => Reader::open(&self.path)?,
+            None => Reader::open(&self.path, Arc::clone(&self.unwritten))?,
         };
         let outcome = step(&mut reader);
         self.idle

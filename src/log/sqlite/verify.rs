@@ -1,7 +1,7 @@
 //! `annals log verify`: reads everything and names every damage.
 //!
-//! Checks every row's digest, that positions have no gap that the scavenger did not write down, that revisions
-//! have none within a stream, and SQLite's own integrity check. Goes on after a damage; changes nothing.
+//! Checks every row's digest, that positions have no gap that the scavenger did not write down, that the stream index
+//! names every event and nothing else, that revisions have no gap within a stream, and SQLite's own integrity check. Goes on after a damage; changes nothing.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use super::gaps::first_not_scavenged;
 use super::reader::COLUMNS;
 use super::rows::{from_column, to_column};
 use super::tools::{self, ToolError};
+use super::verify_streams::streams;
 use super::writer;
 use crate::kernel::Position;
 use crate::log::ReadError;
-use crate::log::rules::TOMBSTONE_REVISION;
 
 /// Damages that are listed; more are only counted.
 const LISTED: usize = 1_000;
@@ -48,7 +48,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn add(&mut self, position: Position, stream: &str, problem: impl Into<String>) {
+    pub(super) fn add(&mut self, position: Position, stream: &str, problem: impl Into<String>) {
         self.damaged += 1;
         if self.damages.len() < LISTED {
             self.damages.push(Damage {
@@ -88,7 +88,7 @@ pub fn verify(
         ..Verified::default()
     };
     rows(&connection, head, &mut found, &mut progress);
-    revisions(&connection, &mut found);
+    streams(&connection, head, &mut found);
     integrity(&connection, &mut found);
     progress(head, head);
     Ok(found)
@@ -167,66 +167,6 @@ fn check(connection: &Connection, names: &mut Names, row: &Row<'_>) -> Result<()
     let stream = names.stream(connection, &columns)?;
     let event_type = names.event_type(connection, &columns, &stream)?;
     Page::with_room(0).add(row, &columns, stream, event_type)
-}
-
-/// Revisions follow each other. The first of a stream is 0, unless its metadata lets the scavenger take the beginning.
-fn revisions(connection: &Connection, found: &mut Verified) {
-    let check = |found: &mut Verified| -> rusqlite::Result<()> {
-        let mut statement = connection.prepare(
-            "SELECT stream, revision FROM events INDEXED BY events_by_stream ORDER BY stream, revision",
-        )?;
-        let mut rows = statement.query([])?;
-        let mut before: Option<(i64, u64)> = None;
-        while let Some(row) = rows.next()? {
-            let (stream, revision) = (row.get(0)?, from_column(row.get(1)?));
-            let expected = match before {
-                Some((same, last)) if same == stream => last + 1,
-                _ => 0,
-            };
-            let begins = expected == 0 && begins_late(connection, stream)?;
-            if revision != expected && revision != TOMBSTONE_REVISION && !begins {
-                let (position, name) = place(connection, stream, revision)?;
-                let problem = format!("revision {expected} is missing, {revision} follows");
-                found.add(position, &name, problem);
-            }
-            before = Some((stream, revision));
-        }
-        Ok(())
-    };
-    if let Err(error) = check(found) {
-        found.add(
-            Position::START,
-            "unknown",
-            format!("the index cannot be read: {error}"),
-        );
-    }
-}
-
-/// Whether the scavenger may have taken the beginning of this stream.
-fn begins_late(connection: &Connection, stream: i64) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT name LIKE '$$%' OR EXISTS (SELECT 1 FROM streams m WHERE m.name = '$$' || s.name)
-                    OR EXISTS (SELECT 1 FROM events WHERE stream = s.id AND revision = ?2)
-             FROM streams s WHERE id = ?1",
-        )?
-        .query_row(params![stream, to_column(TOMBSTONE_REVISION)], |row| row.get(0))
-}
-
-fn place(
-    connection: &Connection,
-    stream: i64,
-    revision: u64,
-) -> rusqlite::Result<(Position, String)> {
-    connection
-        .prepare_cached(
-            "SELECT position, (SELECT name FROM streams WHERE id = ?1) FROM events
-             WHERE stream = ?1 AND revision = ?2",
-        )?
-        .query_row(params![stream, to_column(revision)], |row| {
-            let name: Option<String> = row.get(1)?;
-            Ok((Position(from_column(row.get(0)?)), name.unwrap_or_default()))
-        })
 }
 
 fn integrity(connection: &Connection, found: &mut Verified) {

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::appender::{Appender, Halt, Operation};
 use super::checkpoint::{self, Checkpoints};
+use super::index::StreamIndex;
 use super::judge;
 use super::lock::{DirectoryLock, Left};
 use super::rows::Statements;
@@ -105,6 +106,7 @@ impl Writer {
         let statements = Statements::prepare(&self.connection)?;
         let mut appender = Appender::new(
             statements,
+            StreamIndex::new(Arc::clone(&self.shared.unwritten)),
             self.protected.clone(),
             head,
             self.last_recorded,
@@ -141,7 +143,7 @@ impl Writer {
                     .after_commit(&self.connection, appends, bytes);
             }
         }
-        Ok(())
+        appender.finish()
     }
 
     /// Refuses what comes until a probe can be written; false where the log was closed meanwhile.
@@ -175,8 +177,7 @@ impl Writer {
         let (end, recorded) = end_of(&self.connection)?;
         if end != *self.shared.head.borrow() {
             let what = "events are there that were rolled back";
-            let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-            return Err(rusqlite::Error::SqliteFailure(corrupt, Some(what.into())));
+            return Err(super::index::corrupt(what.into()));
         }
         self.last_recorded = recorded;
         Ok(())

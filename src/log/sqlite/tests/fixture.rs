@@ -1,19 +1,19 @@
-//! A log written by schema version 1, read for ever. Guards against: a change of the file or of the canonical bytes.
+//! A log written by each schema version, read for ever. Guards against: a change of the file or of the canonical bytes.
 //!
-//! `tests/vectors/log/v1/` holds the file and its dump. Neither may ever change; a new version gets a folder of its
-//! own, written by running this with `ANNALS_WRITE_FIXTURE` set.
+//! `tests/vectors/log/v1/` and so on hold the file and its dump. Neither may ever change; a new version gets a folder of
+//! its own, written by running this with `ANNALS_WRITE_FIXTURE` set.
 
 use std::path::Path;
 
 use super::verbs::lively;
 use super::{event, everything, open, stream};
-use crate::log::sqlite::{SCHEMA_VERSION, dump, verify};
-use crate::log::{EventLog, Expected};
+use crate::log::sqlite::{SCHEMA_VERSION, SqliteLog, dump, stat, verify};
+use crate::log::{Direction, EventLog, Expected, ReadFrom, RecordedEvent};
 
-#[tokio::test]
-async fn a_log_of_schema_version_1_is_read_and_written_for_ever() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/log/v1");
-    if std::env::var_os("ANNALS_WRITE_FIXTURE").is_some() {
+async fn read_and_written(version: i32) {
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/log/v{version}"));
+    if std::env::var_os("ANNALS_WRITE_FIXTURE").is_some() && version == SCHEMA_VERSION {
         write(&fixture).await;
     }
     let home = tempfile::tempdir().unwrap();
@@ -21,25 +21,52 @@ async fn a_log_of_schema_version_1_is_read_and_written_for_ever() {
     let found = verify(home.path(), |_, _| {}).unwrap();
     assert_eq!(found.damages, []);
     assert!(found.whole > 40);
+    assert_eq!(stat(home.path()).unwrap().schema, version);
     let mut lines = Vec::new();
     dump(home.path(), &mut lines, |_, _| {}).unwrap();
     let expected = std::fs::read_to_string(fixture.join("log.ndjson")).unwrap();
     assert_eq!(String::from_utf8(lines).unwrap(), expected);
+    let seen = streams_of(&SqliteLog::beside(home.path()).unwrap()).await;
+    assert!(seen.concat().len() > 8);
 
     let log = open(home.path());
+    assert_eq!(streams_of(&log).await, seen);
     let before = everything(&log).await.unwrap().len();
     log.append(&stream("a-1"), Expected::Exact(10), vec![event(900)])
         .await
         .unwrap();
     log.close().await;
-    assert_eq!(
-        everything(&open(home.path())).await.unwrap().len(),
-        before + 1
-    );
+    let log = open(home.path());
+    assert_eq!(everything(&log).await.unwrap().len(), before + 1);
+    let after = streams_of(&log).await;
+    assert_eq!(after.concat().len(), seen.concat().len() + 1);
+    log.close().await;
+    assert_eq!(verify(home.path(), |_, _| {}).unwrap().damages, []);
+    assert_eq!(stat(home.path()).unwrap().schema, SCHEMA_VERSION);
+}
+
+#[tokio::test]
+async fn a_log_of_schema_version_1_is_read_and_written_for_ever() {
+    read_and_written(1).await;
+}
+
+#[tokio::test]
+async fn a_log_of_schema_version_2_is_read_and_written_for_ever() {
+    read_and_written(2).await;
+}
+
+/// What readers of single streams see.
+async fn streams_of(log: &SqliteLog) -> Vec<Vec<RecordedEvent>> {
+    let (from, forward) = (ReadFrom::Start, Direction::Forward);
+    let mut seen = Vec::new();
+    for name in ["a-0", "a-1", "odd", "kept-1", "$$a-0", "$$a-1"] {
+        let slice = log.read_stream(&stream(name), from, forward, 100).await;
+        seen.push(slice.unwrap().events);
+    }
+    seen
 }
 
 async fn write(fixture: &Path) {
-    assert_eq!(SCHEMA_VERSION, 1, "this folder is version 1's");
     let home = tempfile::tempdir().unwrap();
     let log = open(home.path());
     lively(&log).await;

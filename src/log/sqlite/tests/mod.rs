@@ -27,6 +27,8 @@ fn options(clock: &TestClock) -> Options {
     Options {
         protected: contract::protected(),
         clock: clock.clock(),
+        // Few, so that short tests see it written.
+        index_after: 40,
         ..Options::default()
     }
 }

@@ -170,11 +170,11 @@ async fn a_newer_file_is_refused_and_a_shorter_one_noticed() {
 
     Connection::open(&path)
         .unwrap()
-        .execute_batch("PRAGMA user_version=2")
+        .execute_batch("PRAGMA user_version=3")
         .unwrap();
     let newer = SqliteLog::open(home.path(), Options::default()).map(drop);
     assert!(
-        matches!(newer, Err(OpenError::Version { found: 2, .. })),
+        matches!(newer, Err(OpenError::Version { found: 3, .. })),
         "{newer:?}"
     );
 
