@@ -101,7 +101,9 @@ where
             metadata_is_replaced_whole metadata_that_is_not_says_nothing;
         deletes: a_deleted_stream_is_gone_until_written a_deleted_stream_takes_a_new_beginning
             deleting_judges_the_revision metadata_brings_a_deleted_stream_back
-            a_tombstone_is_for_ever protected_streams_stay metastreams_end_with_their_stream;
+            a_tombstone_is_for_ever protected_streams_stay
+            a_metastream_may_end_before_its_stream a_metastream_of_a_kept_stream_stays
+            metadata_keeps_its_order_when_a_stream_comes_back;
         subscriptions: what_is_there_comes_then_what_is_appended
             a_subscription_begins_after_its_position
             a_filtered_subscription_tells_how_far_it_is

@@ -71,8 +71,11 @@ impl State {
             repeated: false,
         };
         if let Some((owner, tail)) = recreated {
-            let metadata = rules::recreating_metadata(self.meta(&owner), tail);
-            self.record_metadata(&owner, "recreate", &metadata);
+            let stored = self.of(&owner.metastream()).next_back();
+            let data = stored.map_or_else(Vec::new, |event| {
+                rules::recreating_metadata(event.is_json, &event.data, tail)
+            });
+            self.record_metadata(&owner, "recreate", data);
         }
         Ok(done)
     }
@@ -123,9 +126,9 @@ impl State {
     /// The first id known: all must be. None is a conflict.
     fn judge_by_ids(&self, stream: &StreamName, events: &[NewEvent]) -> Option<Verdict> {
         let place = |event: &NewEvent| {
+            // Of equal ids the first counts.
             self.of(stream)
-                .filter(|known| known.id == event.id)
-                .last()
+                .find(|known| known.id == event.id)
                 .map(|known| known.revision)
         };
         if events.first().and_then(place).is_none() {
@@ -174,13 +177,16 @@ impl State {
         stream: &StreamName,
         expected: Expected,
     ) -> Result<Appended, AppendError> {
+        check_no_metastream(stream)?;
         self.check_deletable(stream)?;
+        self.check_alive(&stream.metastream())?;
         let known = self.last(stream).is_some() || self.last(&stream.metastream()).is_some();
         if !known {
             return Err(wrong(stream, expected, None));
         }
         self.check_ending(stream, expected)?;
-        self.record_metadata(stream, "delete", &rules::deleting_metadata());
+        let data = rules::metadata_bytes(&rules::deleting_metadata());
+        self.record_metadata(stream, "delete", data);
         Ok(self.just_written(&stream.metastream()))
     }
 
@@ -197,9 +203,8 @@ impl State {
     }
 
     fn check_deletable(&self, stream: &StreamName) -> Result<(), AppendError> {
-        check_no_metastream(stream)?;
         self.check_alive(stream)?;
-        if self.protected.covers(stream) {
+        if self.protected.covers_either(stream) {
             return Err(AppendError::Protected(stream.clone()));
         }
         Ok(())
@@ -228,7 +233,7 @@ impl State {
         &self,
         stream: &StreamName,
     ) -> Result<(StreamMetadata, Option<u64>), ReadError> {
-        if self.tombstoned(stream) {
+        if self.tombstoned(stream) || self.tombstoned(&stream.metastream()) {
             return Err(ReadError::StreamDeleted(stream.clone()));
         }
         Ok((self.meta(stream), self.last(&stream.metastream())))
@@ -373,10 +378,10 @@ impl State {
         }
     }
 
-    fn record_metadata(&mut self, stream: &StreamName, why: &str, metadata: &StreamMetadata) {
+    fn record_metadata(&mut self, stream: &StreamName, why: &str, data: Vec<u8>) {
         let metastream = stream.metastream();
         let next = self.last(&metastream).map_or(0, |last| last + 1);
-        let event = system_metadata_event(stream, why, next, metadata);
+        let event = system_metadata_event(stream, why, next, data);
         self.record(&metastream, next, event);
     }
 

@@ -93,16 +93,20 @@ pub fn owner_of(stream: &StreamName) -> Option<StreamName> {
 /// What the latest event of a metastream says. One that is not JSON, or has a key of the wrong kind, says nothing.
 #[must_use]
 pub fn parse_metadata(is_json: bool, data: &[u8]) -> StreamMetadata {
+    metadata_keys(is_json, data)
+        .and_then(|keys| serde_json::from_value(Value::Object(keys)).ok())
+        .unwrap_or_default()
+}
+
+/// Its keys in their order; of one that is there twice, the last value counts.
+fn metadata_keys(is_json: bool, data: &[u8]) -> Option<Map<String, Value>> {
     if !is_json {
-        return StreamMetadata::default();
+        return None;
     }
     let data = data.strip_prefix(UTF8_MARK).unwrap_or(data);
-    // By way of a map: of a key that is there twice, the last counts.
     serde_json::from_slice::<Map<String, Value>>(data)
         .ok()
         .filter(|keys| keys.iter().all(|(key, value)| is_of_its_kind(key, value)))
-        .and_then(|keys| serde_json::from_value(Value::Object(keys)).ok())
-        .unwrap_or_default()
 }
 
 /// Some writers of JSON begin with it.
@@ -149,12 +153,15 @@ pub fn deleting_metadata() -> StreamMetadata {
     }
 }
 
-/// `metadata` with `$tb` at the revision after `last`: what a soft-deleted stream gets when it is written again.
+/// The stored metadata with `$tb` at the revision after `last`: what a soft-deleted stream gets when it is written again.
+/// The other keys stay where they are.
 #[must_use]
-pub fn recreating_metadata(mut metadata: StreamMetadata, last: Option<Revision>) -> StreamMetadata {
+pub fn recreating_metadata(is_json: bool, data: &[u8], last: Option<Revision>) -> Vec<u8> {
     let next = last.map_or(0, |last| last + 1);
-    metadata.truncate_before = Some(i64::try_from(next).unwrap_or(SOFT_DELETED));
-    metadata
+    let mut keys = metadata_keys(is_json, data).unwrap_or_default();
+    keys.insert("$tb".into(), next.into());
+    // A map with text keys and JSON values always has a JSON form.
+    serde_json::to_vec(&keys).unwrap_or_default()
 }
 
 /// What metadata leaves visible of a stream.
@@ -250,6 +257,12 @@ impl Protected {
     #[must_use]
     pub fn covers(&self, stream: &StreamName) -> bool {
         self.0.iter().any(|category| category == stream.category())
+    }
+
+    /// Whether the stream is of one of them, or describes one.
+    #[must_use]
+    pub fn covers_either(&self, stream: &StreamName) -> bool {
+        self.covers(stream) || owner_of(stream).is_some_and(|owner| self.covers(&owner))
     }
 
     /// Refuses events for a metastream that would hide a protected stream.

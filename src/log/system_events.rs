@@ -6,14 +6,14 @@ use uuid::Uuid;
 use super::{AppendError, Expected, NewEvent, StreamMetadata, rules};
 use crate::kernel::{Revision, StreamName, derived_id};
 
-/// Metastreams live and end with their stream.
+/// What is written of a metastream cannot be hidden: its last event is all that is seen of it.
 pub(super) fn check_no_metastream(stream: &StreamName) -> Result<(), AppendError> {
     if rules::owner_of(stream).is_none() {
         return Ok(());
     }
     Err(AppendError::Invalid {
         index: 0,
-        problem: format!("{stream} is a metastream, which ends with its stream"),
+        problem: format!("{stream} is a metastream, which cannot be hidden"),
     })
 }
 
@@ -30,7 +30,7 @@ pub(super) fn metadata_event(
         Expected::Exact(at) => at.saturating_add(1),
         Expected::Any | Expected::StreamExists => last.map_or(0, |last| last + 1),
     };
-    system_metadata_event(stream, "set", revision, metadata)
+    system_metadata_event(stream, "set", revision, rules::metadata_bytes(metadata))
 }
 
 /// A metadata event with an id that follows from what it is for.
@@ -38,9 +38,8 @@ pub(super) fn system_metadata_event(
     stream: &StreamName,
     why: &str,
     revision: Revision,
-    metadata: &StreamMetadata,
+    data: Vec<u8>,
 ) -> NewEvent {
-    let data = rules::metadata_bytes(metadata);
     let parts = [
         b"metadata".as_slice(),
         why.as_bytes(),

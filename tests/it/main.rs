@@ -37,6 +37,7 @@ mod support;
 mod wire_answers;
 mod wire_audit;
 mod wire_client;
+mod wire_faithful;
 mod wire_groups;
 mod wire_process;
 mod wire_streams;

@@ -273,3 +273,140 @@ async fn unknown_and_repeated_groups_are_refused_by_name() {
     assert_eq!(twice.code(), Code::AlreadyExists);
     assert_eq!(twice.metadata().get("group-name").unwrap(), "g");
 }
+
+async fn create_from_end(node: &Node, stream: &str) -> Result<(), Status> {
+    use create_req::options::StreamOption as Of;
+    let of = match stream {
+        "$all" => Of::All(create_req::AllOptions {
+            all_option: Some(create_req::all_options::AllOption::End(EMPTY)),
+            filter_option: Some(create_req::all_options::FilterOption::NoFilter(EMPTY)),
+        }),
+        stream => Of::Stream(create_req::StreamOptions {
+            stream_identifier: Some(name(stream)),
+            revision_option: Some(create_req::stream_options::RevisionOption::End(EMPTY)),
+        }),
+    };
+    create_of(node, of).await
+}
+
+/// The next message in few words.
+async fn next_of(consumer: &mut Consumer) -> String {
+    let content = consumer.gets.message().await.unwrap().unwrap().content;
+    let read_resp::Content::Event(read) = content.unwrap() else {
+        panic!("no event");
+    };
+    let event = read.event.unwrap();
+    let id = read.link.as_ref().map_or(&event.id, |link| &link.id);
+    consumer.ack(id.clone().unwrap()).await;
+    let place = |event: &read_resp::read_event::RecordedEvent| {
+        let stream = &event.stream_identifier.as_ref().unwrap().stream_name;
+        let stream = String::from_utf8_lossy(stream).into_owned();
+        format!("{stream}@{}", event.stream_revision)
+    };
+    match &read.link {
+        None => place(&event),
+        Some(link) => format!("{} via {}", place(&event), place(link)),
+    }
+}
+
+#[tokio::test]
+async fn a_group_from_the_end_gets_all_that_comes_after_it_was_made() {
+    for node in [Node::memory().await, Node::engine().await] {
+        node.put("s", ANY, vec![event(1)]).await;
+        node.put("x-1", ANY, vec![event(2)]).await;
+        for (stream, id) in [("s", 10), ("$all", 20), ("$ce-x", 30), ("later", 40)] {
+            create_from_end(&node, stream).await.unwrap();
+            // Nobody has joined yet.
+            node.put("s", ANY, vec![event(id)]).await;
+            node.put("x-2", ANY, vec![event(id + 1)]).await;
+            node.put("later", ANY, vec![event(id + 2)]).await;
+            let mut consumer = join(&node, stream, 10).await.unwrap();
+            let first = next_of(&mut consumer).await;
+            match stream {
+                "s" => assert_eq!(first, "s@1"),
+                // That the group was made is the first thing that comes.
+                "$all" => {
+                    assert!(first.starts_with("$persistentSubscriptionConfig@"));
+                    assert_eq!(next_of(&mut consumer).await, "s@2");
+                }
+                "$ce-x" => assert_eq!(first, "$ce-x@3"),
+                _ => assert_eq!(first, "later@3"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_on_a_category_gets_what_is_there_and_what_comes() {
+    for node in [Node::memory().await, Node::engine().await] {
+        node.put("x-1", ANY, vec![event(1), event(2)]).await;
+        node.put("y-1", ANY, vec![event(3)]).await;
+        create(&node, "$ce-x").await.unwrap();
+        let mut consumer = join(&node, "$ce-x", 10).await.unwrap();
+        assert_eq!(next_of(&mut consumer).await, "$ce-x@0");
+        assert_eq!(next_of(&mut consumer).await, "$ce-x@1");
+        for count in 0..3 {
+            node.put("y-1", ANY, vec![event(10 + count)]).await;
+            node.put("x-2", ANY, vec![event(20 + count)]).await;
+            let link = format!("$ce-x@{}", 2 + count);
+            assert_eq!(next_of(&mut consumer).await, link);
+        }
+        until(&node, "$ce-x", |info| {
+            info.last_checkpointed_event_position == "4"
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_says_nothing_gets_nothing_and_one_that_says_nonsense_is_told() {
+    let node = Node::memory().await;
+    let silent = client(&node).read(futures::stream::empty()).await.unwrap();
+    assert!(silent.into_inner().message().await.unwrap().is_none());
+    node.put("s", ANY, vec![event(1)]).await;
+    create(&node, "s").await.unwrap();
+    let mut consumer = join(&node, "s", 10).await.unwrap();
+    let (id, ..) = consumer.next().await;
+    let nack = read_req::Nack {
+        id: Vec::new().into(),
+        ids: vec![id],
+        action: 9,
+        reason: "because".to_owned(),
+    };
+    consumer.say(read_req::Content::Nack(nack)).await;
+    let told = consumer.gets.message().await.unwrap_err();
+    assert_eq!(told.code(), Code::InvalidArgument);
+    assert_eq!(told.message(), "there is no nack 9");
+    // What it held goes to the next.
+    let mut next = join(&node, "s", 10).await.unwrap();
+    assert_eq!((next.next().await.1), 0);
+}
+
+#[tokio::test]
+async fn a_group_may_begin_between_two_events_and_says_so() {
+    let node = Node::memory().await;
+    node.put("s", ANY, vec![event(1), event(2)]).await;
+    let first = node.read(all()).await.unwrap().remove(0);
+    let annals::proto::event_store::client::streams::read_resp::Content::Event(first) = first
+    else {
+        panic!("{first:?}");
+    };
+    let at = first.event.unwrap().commit_position + 1;
+    let position = create_req::Position {
+        commit_position: at,
+        prepare_position: at,
+    };
+    let of = create_req::AllOptions {
+        all_option: Some(create_req::all_options::AllOption::Position(position)),
+        filter_option: Some(create_req::all_options::FilterOption::NoFilter(EMPTY)),
+    };
+    create_of(&node, create_req::options::StreamOption::All(of))
+        .await
+        .unwrap();
+    until(&node, "$all", |info| {
+        info.start_from == format!("C:{at}/P:{at}")
+    })
+    .await;
+    let mut consumer = join(&node, "$all", 1).await.unwrap();
+    assert_eq!(next_of(&mut consumer).await, "s@1");
+}

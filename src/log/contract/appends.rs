@@ -179,6 +179,19 @@ pub(super) async fn retries_without_a_revision_are_known(on: Subject) -> Finding
         .await
         .map_err(text)?;
     same!((elsewhere.revision, elsewhere.repeated), (Some(1), false));
+    // Repeated, it answers with the first event of that id; at its revision, with the last.
+    for (expected, revision) in [
+        (Expected::Any, 0),
+        (Expected::StreamExists, 0),
+        (Expected::NoStream, 1),
+    ] {
+        let again = on
+            .log
+            .append(&other, expected, events("a a"))
+            .await
+            .map_err(text)?;
+        same!((again.revision, again.repeated), (Some(revision), true));
+    }
     Ok(())
 }
 

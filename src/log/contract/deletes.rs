@@ -232,19 +232,77 @@ pub(super) async fn protected_streams_stay(on: Subject) -> Finding {
     Ok(())
 }
 
-pub(super) async fn metastreams_end_with_their_stream(on: Subject) -> Finding {
-    let meta = stream("a-1")?.metastream();
+pub(super) async fn a_metastream_may_end_before_its_stream(on: Subject) -> Finding {
+    let s = stream("a-1")?;
+    let meta = s.metastream();
     fits!(
-        on.log.append(&meta, Expected::Any, events("m")).await,
+        on.log.append(&s, Expected::Any, events("a b c")).await,
         Ok(_)
     );
+    let metadata = StreamMetadata {
+        max_count: Some(1),
+        ..StreamMetadata::default()
+    };
+    fits!(
+        on.log.set_metadata(&s, Expected::Any, metadata).await,
+        Ok(_)
+    );
+    same!(ids(&read(&on, &s).await?.events), tags("c"));
     fits!(
         on.log.delete(&meta, Expected::Any).await,
         Err(AppendError::Invalid { .. })
     );
+    fits!(on.log.tombstone(&meta, Expected::Exact(0)).await, Ok(_));
+    // What it said applies no more, and it says nothing again.
+    same!(ids(&read(&on, &s).await?.events), tags("a b c"));
+    fits!(on.log.metadata(&s).await, Err(ReadError::StreamDeleted(_)));
+    for refused in [
+        on.log
+            .append(&meta, Expected::Any, events("m"))
+            .await
+            .map(|_| ()),
+        on.log.tombstone(&meta, Expected::Any).await.map(|_| ()),
+    ] {
+        fits!(refused, Err(AppendError::StreamDeleted(_)));
+    }
     fits!(
-        on.log.tombstone(&meta, Expected::Any).await,
-        Err(AppendError::Invalid { .. })
+        on.log.append(&s, Expected::Exact(2), events("d")).await,
+        Ok(_)
+    );
+    same!(ids(&read(&on, &s).await?.events), tags("a b c d"));
+    fits!(on.log.tombstone(&s, Expected::Exact(3)).await, Ok(_));
+    Ok(())
+}
+
+pub(super) async fn a_metastream_of_a_kept_stream_stays(on: Subject) -> Finding {
+    let s = stream("kept-1")?;
+    fits!(on.log.append(&s, Expected::Any, events("a")).await, Ok(_));
+    fits!(
+        on.log.tombstone(&s.metastream(), Expected::Any).await,
+        Err(AppendError::Protected(_))
+    );
+    Ok(())
+}
+
+pub(super) async fn metadata_keeps_its_order_when_a_stream_comes_back(on: Subject) -> Finding {
+    let s = stream("a-1")?;
+    fits!(on.log.append(&s, Expected::Any, events("a")).await, Ok(_));
+    fits!(on.log.delete(&s, Expected::Any).await, Ok(_));
+    let mut written = events("m");
+    if let Some(event) = written.first_mut() {
+        event.data = br#"{"colour": "red", "$maxCount": 9, "b": [1.0, {"z": 1, "a": 2}]}"#
+            .as_slice()
+            .into();
+    }
+    fits!(
+        on.log.append(&s.metastream(), Expected::Any, written).await,
+        Ok(_)
+    );
+    let last = read(&on, &s.metastream()).await?.events.pop();
+    let last = last.ok_or("no metadata")?;
+    same!(
+        String::from_utf8_lossy(&last.data),
+        r#"{"colour":"red","$maxCount":9,"b":[1.0,{"z":1,"a":2}],"$tb":1}"#
     );
     Ok(())
 }

@@ -91,8 +91,10 @@ impl EsdbLog {
         ending: Ending,
     ) -> Result<Position, AppendError> {
         let cluster = self.open_to_write(stream, expected)?;
-        check_no_metastream(stream)?;
-        if self.options.protected.covers(stream) {
+        if matches!(ending, Ending::Delete) {
+            check_no_metastream(stream)?;
+        }
+        if self.options.protected.covers_either(stream) {
             return Err(AppendError::Protected(stream.clone()));
         }
         cluster.end(stream, expected, ending).await

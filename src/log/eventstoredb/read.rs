@@ -66,7 +66,7 @@ impl Cluster {
 
     /// What to say of a stream that cannot be read: a deleted one has had events.
     async fn missing(&self, stream: &StreamName) -> Result<StreamSlice, Trouble> {
-        let (metadata, _) = self.stream_metadata(stream).await?;
+        let (metadata, _) = self.visible_metadata(stream).await?;
         let last_revision = if rules::is_soft_deleted(&metadata) {
             self.last_revision(stream).await?
         } else {
@@ -94,6 +94,19 @@ impl Cluster {
                 (metadata, Some(event.revision))
             },
         ))
+    }
+
+    /// The same for what is judged by it: a metastream that has ended says nothing.
+    pub(super) async fn visible_metadata(
+        &self,
+        stream: &StreamName,
+    ) -> Result<(StreamMetadata, Option<Revision>), Trouble> {
+        match self.stream_metadata(stream).await {
+            Err(Trouble::Deleted) => {
+                Ok((StreamMetadata::default(), Some(rules::TOMBSTONE_REVISION)))
+            }
+            known => known,
+        }
     }
 
     async fn page_of(

@@ -66,7 +66,7 @@ impl Cluster {
     ) -> Result<Appended, AppendError> {
         let fail = |trouble: Trouble| trouble.of_append(stream, expected);
         let current = self.last_revision(stream).await.map_err(fail)?;
-        let (metadata, described) = self.stream_metadata(stream).await.map_err(fail)?;
+        let (metadata, described) = self.visible_metadata(stream).await.map_err(fail)?;
         let deleted = rules::is_soft_deleted(&metadata);
         let fits = match expected {
             Expected::Any => true,

@@ -191,20 +191,23 @@ impl<'c> Appender<'c> {
         let by_ids = matches!(expected, Expected::Any | Expected::StreamExists);
         let done = self.write(stream, head, by_ids, events)?;
         if before.soft_deleted {
-            let metadata = self.metadata(whose)?;
-            let metadata = rules::recreating_metadata(metadata, before.last);
-            self.write_metadata(whose, "recreate", &metadata)?;
+            let (is_json, data) = self.stored_metadata(whose)?.unwrap_or_default();
+            let data = rules::recreating_metadata(is_json, &data, before.last);
+            self.write_metadata(whose, "recreate", data)?;
         }
         Ok(done)
     }
 
     fn delete(&mut self, stream: &StreamName, expected: Expected) -> Result<Appended, Halt> {
+        check_no_metastream(stream)?;
         let head = self.deletable(stream)?;
+        self.living_head(&stream.metastream())?;
         if head.last.or(head.described).is_none() {
             return Err(wrong(stream, expected, None).into());
         }
         check_ending(stream, head, expected)?;
-        self.write_metadata(stream, "delete", &rules::deleting_metadata())
+        let data = rules::metadata_bytes(&rules::deleting_metadata());
+        self.write_metadata(stream, "delete", data)
     }
 
     fn tombstone(&mut self, stream: &StreamName, expected: Expected) -> Result<Appended, Halt> {
@@ -218,9 +221,8 @@ impl<'c> Appender<'c> {
     }
 
     fn deletable(&mut self, stream: &StreamName) -> Result<Head, Halt> {
-        check_no_metastream(stream)?;
         let head = self.living_head(stream)?;
-        if self.protected.covers(stream) {
+        if self.protected.covers_either(stream) {
             return Err(AppendError::Protected(stream.clone()).into());
         }
         Ok(head)
@@ -230,12 +232,12 @@ impl<'c> Appender<'c> {
         &mut self,
         stream: &StreamName,
         why: &str,
-        metadata: &StreamMetadata,
+        data: Vec<u8>,
     ) -> Result<Appended, Halt> {
         let metastream = stream.metastream();
         let head = self.head(&metastream)?;
         let next = head.last.map_or(0, |last| last + 1);
-        let event = system_metadata_event(stream, why, next, metadata);
+        let event = system_metadata_event(stream, why, next, data);
         self.write(&metastream, head, false, vec![event])
     }
 
@@ -388,16 +390,23 @@ impl<'c> Appender<'c> {
     }
 
     fn metadata(&mut self, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
-        let (Some(id), Some(last)) = self.place(&stream.metastream())? else {
-            return Ok(StreamMetadata::default());
-        };
-        let payload = match self.index.at(&mut self.statements, id, last)? {
-            Some(position) => self.statements.payload(position)?,
-            None => None,
-        };
-        Ok(payload
+        let stored = self.stored_metadata(stream)?;
+        Ok(stored
             .map(|(is_json, data)| rules::parse_metadata(is_json, &data))
             .unwrap_or_default())
+    }
+
+    fn stored_metadata(
+        &mut self,
+        stream: &StreamName,
+    ) -> rusqlite::Result<Option<(bool, Vec<u8>)>> {
+        let (Some(id), Some(last)) = self.place(&stream.metastream())? else {
+            return Ok(None);
+        };
+        match self.index.at(&mut self.statements, id, last)? {
+            Some(position) => self.statements.payload(position),
+            None => Ok(None),
+        }
     }
 }
 

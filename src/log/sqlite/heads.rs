@@ -105,10 +105,10 @@ impl Recent {
         self.ids.push_back((id, revision));
     }
 
-    /// The latest revision with this id.
+    /// The first revision with this id (`EventStoreDB`'s rule: what was known first stays).
     pub(super) fn revision_of(&self, id: Uuid) -> Option<Revision> {
-        let mut newest_first = self.ids.iter().rev();
-        newest_first
+        let mut oldest_first = self.ids.iter();
+        oldest_first
             .find(|known| known.0 == id)
             .map(|known| known.1)
     }
@@ -180,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_equal_ids_is_answered_and_old_ones_are_forgotten() {
+    fn the_first_of_equal_ids_is_answered_and_old_ones_are_forgotten() {
         let mut recent = Recent::default();
         let id = Uuid::from_u128;
         recent.push(id(1), 0, 1);
         recent.push(id(1), 1, 1);
-        assert_eq!(recent.revision_of(id(1)), Some(1));
+        assert_eq!(recent.revision_of(id(1)), Some(0));
         for revision in 2..2 + IDS_OF_STREAM as u64 {
             recent.push(id(2), revision, 1);
         }

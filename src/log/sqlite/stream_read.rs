@@ -104,7 +104,10 @@ impl Reader {
         let known = Known::of(&self.connection, &self.unwritten, stream, Revision::MAX)?;
         let snapshot = snapshot(&self.connection)?;
         living(&snapshot, stream, known.stream, known.owner)?;
-        metadata_of(&snapshot, known.metastream.as_ref())
+        match metadata_of(&snapshot, known.metastream.as_ref())? {
+            (_, Some(TOMBSTONE_REVISION)) => Err(ReadError::StreamDeleted(stream.clone())),
+            known => Ok(known),
+        }
     }
 }
 

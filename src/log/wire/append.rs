@@ -62,9 +62,14 @@ pub(super) async fn write(
         undelete(node, stream).await?;
     }
     let readable = !done.repeated || still_readable(node, stream, &done).await;
+    let position = if empty {
+        node.position_of_nothing(done.position)
+    } else {
+        write_position(done.position)
+    };
     Ok(Written {
         revision: done.revision,
-        position: readable.then_some(write_position(done.position)),
+        position: readable.then_some(position),
     })
 }
 
@@ -87,7 +92,12 @@ async fn undelete(node: &Arc<Node>, stream: &StreamName) -> Result<(), AppendErr
         .await
         .ok()
         .and_then(|slice| slice.last_revision);
-    let metadata: StreamMetadata = rules::recreating_metadata(metadata, last);
+    // Whoever deleted it left nothing but this key.
+    let next = last.map_or(0, |last| last + 1);
+    let metadata = StreamMetadata {
+        truncate_before: i64::try_from(next).ok(),
+        ..metadata
+    };
     let expected = at.map_or(Expected::NoStream, Expected::Exact);
     match node.log.set_metadata(stream, expected, metadata).await {
         // Somebody else brought it back meanwhile.

@@ -31,16 +31,17 @@ pub(super) async fn delete(node: &Arc<Node>, request: DeleteReq) -> Result<Delet
     let deleted = if rules::owner_of(&stream).is_some() {
         // Accepted by the official server, and nothing is to be seen of it afterwards.
         let unchanged = node.log.append(&stream, expected, Vec::new()).await;
-        unchanged.map(|unchanged| unchanged.position)
+        unchanged.map(|unchanged| node.position_of_nothing(unchanged.position))
     } else {
-        node.log.delete(&stream, expected).await
+        let deleted = node.log.delete(&stream, expected).await;
+        deleted.map(write_position)
     };
     let position = deleted.map_err(|error| errors::of_append(error, expectation))?;
     Ok(DeleteResp {
         position_option: Some(delete_resp::PositionOption::Position(
             delete_resp::Position {
-                commit_position: write_position(position),
-                prepare_position: write_position(position),
+                commit_position: position,
+                prepare_position: position,
             },
         )),
     })

@@ -112,6 +112,19 @@ impl Node {
         }
     }
 
+    /// What a stream is derived from, if nothing of its name is stored.
+    pub(super) async fn derived_from(
+        &self,
+        stream: &StreamName,
+    ) -> Result<Option<Filter>, ReadError> {
+        let Some(source) = source_of(stream) else {
+            return Ok(None);
+        };
+        let (end, backward) = (ReadFrom::End, Direction::Backward);
+        let stored = self.log.read_stream(stream, end, backward, 1).await?;
+        Ok(stored.last_revision.is_none().then_some(source))
+    }
+
     /// How many links a derived stream has, and the position up to which they were counted.
     pub(super) async fn derived_end(
         &self,

@@ -1,16 +1,17 @@
 //! What all services of one served log share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::derived::Derived;
+use super::messages::write_between;
 use super::operations::Scavenger;
 use super::{errors, persistent};
-use crate::kernel::derived_id;
+use crate::kernel::{Position, derived_id};
 use crate::log::EventLog;
 
 /// How a log is served.
@@ -36,6 +37,8 @@ pub(super) struct Node {
     pub(super) id: Uuid,
     /// The streams that are derived.
     pub(super) derived: Derived,
+    /// What was last answered where nothing was written: after which event, and how often.
+    nothings: Mutex<(Position, u64)>,
     /// The persistent subscriptions.
     pub(super) groups: persistent::Registry,
     /// True once it is going down.
@@ -55,10 +58,27 @@ impl Node {
             address,
             id: derived_id(&[b"esdb-node", address.to_string().as_bytes()]),
             derived: Derived::default(),
+            nothings: Mutex::default(),
             groups: persistent::Registry::default(),
             options,
             closing,
         }
+    }
+
+    /// A position for a call that wrote nothing: after the log's last event, and after those of such calls before.
+    pub(super) fn position_of_nothing(&self, last: Position) -> u64 {
+        let mut nothings = self.nothings.lock().unwrap_or_else(PoisonError::into_inner);
+        let nth = match &mut *nothings {
+            (after, count) if *after == last => {
+                *count = count.saturating_add(1);
+                *count
+            }
+            other => {
+                *other = (last, 0);
+                0
+            }
+        };
+        write_between(last, nth)
     }
 
     /// Refuses writes on a log that is served for reading.

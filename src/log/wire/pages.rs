@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use tonic::Status;
 use tonic::body::Body;
 
 use super::features::VERSION;
@@ -77,8 +78,15 @@ fn json(value: &Value) -> Response<Body> {
 }
 
 /// The answer to what is neither a page nor a call.
-pub(super) fn not_grpc() -> Response<Body> {
-    empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+pub(super) fn not_grpc(kind: Option<&header::HeaderValue>) -> Response<Body> {
+    let kind = kind.map_or_else(String::new, |kind| {
+        String::from_utf8_lossy(kind.as_bytes()).into_owned()
+    });
+    let status = Status::internal(format!("Content-Type '{kind}' is not supported."));
+    let mut response = empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    // Text that is no header is left out; the status line says it all.
+    let _ = status.add_header(response.headers_mut());
+    response
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

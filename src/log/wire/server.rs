@@ -170,8 +170,9 @@ async fn answer(
         return Ok(pages::page(&front.any().node, request.uri().path()).await);
     }
     if !is_grpc(request.headers()) {
+        let kind = request.headers().get(http::header::CONTENT_TYPE).cloned();
         hear_out(request.into_body());
-        return Ok(pages::not_grpc());
+        return Ok(pages::not_grpc(kind.as_ref()));
     }
     let chosen = front.choose(request.uri().path(), request.headers()).await;
     let routes = match chosen {
@@ -191,7 +192,22 @@ async fn answer(
     if let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
         request.extensions_mut().insert(Deadline(deadline));
     }
-    routes.oneshot(request).await.map(replies::embody)
+    let mut response = routes.oneshot(request).await?;
+    say_unimplemented(response.headers_mut());
+    Ok(replies::embody(response))
+}
+
+/// The library answers a method or service that it does not know with the bare code.
+fn say_unimplemented(headers: &mut http::HeaderMap) {
+    let unimplemented = i32::from(tonic::Code::Unimplemented).to_string();
+    let bare = headers
+        .get(tonic::Status::GRPC_STATUS)
+        .is_some_and(|code| code.as_bytes() == unimplemented.as_bytes())
+        && !headers.contains_key(tonic::Status::GRPC_MESSAGE);
+    if bare {
+        let text = http::HeaderValue::from_static("Method is unimplemented.");
+        headers.insert(tonic::Status::GRPC_MESSAGE, text);
+    }
 }
 
 /// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that

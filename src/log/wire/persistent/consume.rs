@@ -18,6 +18,7 @@ use crate::log::wire::node::Node;
 use crate::log::wire::streams::ReplyStream;
 use crate::proto::event_store::client::{self as shared, persistent_subscriptions as proto};
 use proto::read_req;
+use proto::read_req::nack::Action;
 
 /// Lets a consumer join its group; the replies are what the group sends it.
 pub(super) async fn consume(
@@ -31,11 +32,13 @@ pub(super) async fn consume(
         .unwrap_or("<unknown>")
         .to_owned();
     let mut requests = request.into_inner();
-    let Some(proto::ReadReq {
-        content: Some(read_req::Content::Options(options)),
-    }) = requests.message().await.map_err(inbound)?
-    else {
-        return Err(malformed("a consumer begins with its options"));
+    let options = match requests.message().await.map_err(inbound)? {
+        Some(proto::ReadReq {
+            content: Some(read_req::Content::Options(options)),
+        }) => options,
+        Some(_) => return Err(malformed("a consumer begins with its options")),
+        // Who says nothing wants nothing.
+        None => return Ok(Box::pin(futures::stream::empty())),
     };
     let (key, room, form) = consumer(&options)?;
     let asks = hold(node).await?.get(&key)?.asks.clone();
@@ -63,7 +66,12 @@ pub(super) async fn consume(
     let node = Arc::clone(node);
     tokio::spawn(async move {
         tokio::select! {
-            () = listen(&asks, &mut requests) => {}
+            problem = listen(&asks, &mut requests) => {
+                if let Some(problem) = problem {
+                    // A client that is gone needs not be told.
+                    let _ = replies.send(Err(problem));
+                }
+            }
             () = replies.closed() => {}
             () = node.closed() => {
                 let _ = replies.send(Err(errors::shutting_down()));
@@ -75,24 +83,30 @@ pub(super) async fn consume(
     Ok(Box::pin(UnboundedReceiverStream::new(receiver)))
 }
 
-/// Hears what a consumer says, until it leaves. One that only ends its side still gets messages.
-async fn listen(asks: &mpsc::Sender<Ask>, requests: &mut Streaming<proto::ReadReq>) {
+/// Hears what a consumer says, until it leaves or says what makes no sense. One that only ends its side still gets
+/// messages.
+async fn listen(
+    asks: &mpsc::Sender<Ask>,
+    requests: &mut Streaming<proto::ReadReq>,
+) -> Option<Status> {
     loop {
         let said = match requests.message().await {
             Ok(Some(proto::ReadReq { content })) => content,
             Ok(None) => return std::future::pending().await,
-            Err(_) => return,
+            Err(_) => return None,
         };
         let ask = match said {
             Some(read_req::Content::Ack(ack)) => Ask::Ack(ids(&ack.ids)),
             Some(read_req::Content::Nack(nack)) => {
-                let action = nack.action();
+                let Ok(action) = Action::try_from(nack.action) else {
+                    return Some(malformed(format!("there is no nack {}", nack.action)));
+                };
                 Ask::Nack(ids(&nack.ids), action, nack.reason)
             }
             Some(read_req::Content::Options(_)) | None => continue,
         };
         if asks.send(ask).await.is_err() {
-            return;
+            return None;
         }
     }
 }

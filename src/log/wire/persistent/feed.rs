@@ -8,6 +8,7 @@ use tonic::Status;
 
 use super::settings::Source;
 use crate::kernel::{Position, StreamName};
+use crate::log::wire::derived;
 use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::links::{self, Resolved};
@@ -31,8 +32,8 @@ pub(super) struct Feed {
     pub(super) source: Source,
     pub(super) filter: Option<EventFilter>,
     pub(super) resolve: bool,
-    /// The first number wanted; none for what comes only.
-    pub(super) next: Option<u64>,
+    /// The first number wanted.
+    pub(super) next: u64,
     pub(super) out: mpsc::Sender<Fed>,
 }
 
@@ -52,13 +53,7 @@ impl Feed {
     }
 
     async fn all(self) -> Ended {
-        let from = match self.next {
-            Some(next) => Position(next.saturating_sub(1)),
-            None => match self.node.log.head().await {
-                Ok(head) => head,
-                Err(error) => return Ended(Some(errors::of_read(error))),
-            },
-        };
+        let from = Position(self.next.saturating_sub(1));
         let mut live = self.node.log.subscribe(from, Filter::default());
         while let Some(delivery) = live.next().await {
             let sent = match delivery {
@@ -101,11 +96,11 @@ impl Feed {
 
     async fn stream_events(&self, stream: &StreamName) -> Result<(), Ended> {
         let failed = |error| Ended(Some(errors::of_read(error)));
+        if let Some(source) = self.node.derived_from(stream).await.map_err(failed)? {
+            return self.links(stream, source).await;
+        }
         let head = self.node.log.head().await.map_err(failed)?;
-        let mut next = match self.next {
-            Some(next) => self.catch_up(stream, next).await?,
-            None => 0,
-        };
+        let mut next = self.catch_up(stream, self.next).await?;
         self.send(Fed::Live).await?;
         let filter = Filter {
             stream_prefixes: vec![stream.as_str().to_owned()],
@@ -121,6 +116,36 @@ impl Feed {
                     next = event.revision.saturating_add(1);
                     self.deliver(event.revision, event).await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The links of a derived stream: those that are there, then those to what comes, counted on.
+    async fn links(&self, stream: &StreamName, source: Filter) -> Result<(), Ended> {
+        let failed = |error| Ended(Some(errors::of_read(error)));
+        let mut next = self.catch_up(stream, self.next).await?;
+        let counted = self.node.derived_end(stream, &source).await;
+        let (mut number, examined) = counted.map_err(failed)?;
+        while next < number {
+            let before = next;
+            next = self.catch_up(stream, next).await?;
+            if next == before {
+                break;
+            }
+        }
+        self.send(Fed::Live).await?;
+        let mut live = self.node.log.subscribe(examined, source);
+        while let Some(delivery) = live.next().await {
+            let Delivery::Events(events) = delivery.map_err(failed)? else {
+                continue;
+            };
+            for event in events {
+                if number >= next {
+                    let link = derived::link(stream, number, &event);
+                    self.deliver(number, link).await?;
+                }
+                number += 1;
             }
         }
         Ok(())

@@ -19,6 +19,7 @@ pub(super) fn of(group: &Group) -> SubscriptionInfo {
         |number: Option<u64>| number.map_or_else(String::new, |number| place(source, number));
     let start_from = match (settings.start, source) {
         (Start::At(number), _) => place(source, number),
+        (Start::Between(at), _) => format!("C:{at}/P:{at}"),
         (Start::End, Source::Stream(_)) => "-1".to_owned(),
         (Start::End, Source::All) => "C:-1/P:-1".to_owned(),
     };
@@ -42,6 +43,8 @@ pub(super) fn of(group: &Group) -> SubscriptionInfo {
         min_check_point_count: settings.min_checkpoint_count,
         max_check_point_count: settings.max_checkpoint_count,
         read_buffer_count: count(group.buffer.len()),
+        // There is one buffer for both: what came last is at its end.
+        live_buffer_count: signed(group.came_live.min(group.buffer.len()) as u64),
         retry_buffer_count: count(group.retries.len()),
         total_in_flight_messages: count(group.outstanding()),
         outstanding_messages_count: count(group.outstanding()),

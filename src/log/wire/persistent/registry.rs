@@ -37,6 +37,8 @@ type Groups = BTreeMap<Key, Running>;
 pub(super) struct Running {
     pub(super) settings: Settings,
     pub(super) asks: mpsc::Sender<Ask>,
+    /// Which one it was to be made: lists are in this order.
+    made: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,9 +82,14 @@ async fn load(node: &Arc<Node>) -> Result<Groups, Status> {
         Status::data_loss(format!("{CONFIG_STREAM} cannot be read: {error}"))
     })?;
     let mut groups = Groups::new();
-    for (key, settings) in config.groups {
+    for (made, (key, settings)) in (0..).zip(config.groups) {
         let asks = group::start(node, key.clone(), settings.clone()).await?;
-        groups.insert(key, Running { settings, asks });
+        let running = Running {
+            settings,
+            asks,
+            made,
+        };
+        groups.insert(key, running);
     }
     Ok(groups)
 }
@@ -92,9 +99,11 @@ fn config_stream() -> Result<StreamName, Status> {
 }
 
 impl Held<'_> {
-    /// The groups, by key.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &Running)> {
-        self.groups.iter().flatten()
+    /// The groups, in the order in which they were made.
+    pub(super) fn all(&self) -> Vec<(&Key, &Running)> {
+        let mut all: Vec<_> = self.groups.iter().flatten().collect();
+        all.sort_by_key(|(_, running)| running.made);
+        all
     }
 
     pub(super) fn get(&self, key: &Key) -> Result<&Running, Status> {
@@ -104,11 +113,7 @@ impl Held<'_> {
 
     /// Makes a group, or one anew in its place; what was connected to it is dropped.
     pub(super) async fn put(&mut self, key: Key, settings: Settings) -> Result<(), Status> {
-        self.end(&key).await;
-        let asks = group::start(self.node, key.clone(), settings.clone()).await?;
-        if let Some(groups) = self.groups.as_mut() {
-            groups.insert(key, Running { settings, asks });
-        }
+        self.begin(key, settings).await?;
         self.save().await
     }
 
@@ -121,14 +126,28 @@ impl Held<'_> {
 
     /// Starts all groups anew; what was connected is dropped.
     pub(super) async fn restart(&mut self) -> Result<(), Status> {
-        let keys: Vec<Key> = self.all().map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            let settings = self.get(&key)?.settings.clone();
-            self.end(&key).await;
-            let asks = group::start(self.node, key.clone(), settings.clone()).await?;
-            if let Some(groups) = self.groups.as_mut() {
-                groups.insert(key, Running { settings, asks });
-            }
+        let all = self.all().into_iter();
+        let all: Vec<_> = all
+            .map(|(key, running)| (key.clone(), running.settings.clone()))
+            .collect();
+        for (key, settings) in all {
+            self.begin(key, settings).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, key: Key, settings: Settings) -> Result<(), Status> {
+        let last = self.all().last().map(|(_, running)| running.made);
+        let made = last.map_or(0, |last| last.saturating_add(1));
+        self.end(&key).await;
+        let asks = group::start(self.node, key.clone(), settings.clone()).await?;
+        if let Some(groups) = self.groups.as_mut() {
+            let running = Running {
+                settings,
+                asks,
+                made,
+            };
+            groups.insert(key, running);
         }
         Ok(())
     }
@@ -147,6 +166,7 @@ impl Held<'_> {
     async fn save(&self) -> Result<(), Status> {
         let groups = self
             .all()
+            .into_iter()
             .map(|(key, running)| (key.clone(), running.settings.clone()));
         let config = Config {
             version: CONFIG_VERSION,

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use crate::kernel::{Position, StreamName};
 use crate::log::wire::errors::{malformed, named};
 use crate::log::wire::filter::EventFilter;
-use crate::log::wire::messages::{first_at, read_position, read_revision, write_position};
+use crate::log::wire::messages::{boundary, read_position, read_revision, write_position};
 use crate::proto::event_store::client::streams::read_req::options as streams;
 
 /// What a group reads.
@@ -149,6 +149,8 @@ impl Strategy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Start {
     At(u64),
+    /// At a position where no event is, as it was said: the event after it is the first.
+    Between(u64),
     End,
 }
 
@@ -255,5 +257,8 @@ pub(super) fn start_of_all(
              commit position in the transaction file.",
         ));
     }
-    Ok(Start::At(first_at(at).0))
+    Ok(match boundary(at) {
+        Some(event) => Start::At(event.0),
+        None => Start::Between(at),
+    })
 }

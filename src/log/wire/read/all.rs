@@ -8,7 +8,7 @@ use super::{Pages, deliver, hidden};
 use crate::kernel::Position;
 use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
-use crate::log::wire::messages::{boundary, write_position};
+use crate::log::wire::messages::{between, boundary, write_position};
 use crate::log::wire::node::Node;
 use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
@@ -116,6 +116,13 @@ fn start_at(
     head: Position,
     filtered: bool,
 ) -> Result<Position, Status> {
+    if let Some(before) = between(at).filter(|before| *before <= head) {
+        // After that event; of the events before it, it is the last.
+        return Ok(match direction {
+            Direction::Forward => before,
+            Direction::Backward => Position(before.0 + 1),
+        });
+    }
     let beyond = at > write_position(head);
     match (direction, boundary(at)) {
         (Direction::Forward, _) if beyond => Ok(head),

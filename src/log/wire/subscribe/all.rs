@@ -9,7 +9,7 @@ use super::{caught_up, checkpoint, confirm};
 use crate::kernel::Position;
 use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
-use crate::log::wire::messages::{boundary, write_position};
+use crate::log::wire::messages::{between, boundary, write_position};
 use crate::log::wire::node::Node;
 use crate::log::wire::read::{Pages, deliver, hidden};
 use crate::log::wire::replies::{Over, Replies};
@@ -53,6 +53,7 @@ impl AllSubscription {
             // From beyond the end nothing is skipped.
             From::At(at) if at > write_position(head) => head,
             From::At(at) => boundary(at)
+                .or_else(|| between(at))
                 .ok_or_else(|| errors::malformed(format!("no event begins at position {at}")))?,
             From::End => head,
         };

@@ -15,6 +15,9 @@ impl Group {
     pub(super) fn take(&mut self, fed: Fed) {
         match fed {
             Fed::Event(number, resolved) => {
+                if self.live {
+                    self.came_live = self.came_live.saturating_add(1);
+                }
                 let before = self.examined.replace(number);
                 self.last_known = Some(number);
                 self.buffer.push_back(Message {

@@ -17,11 +17,13 @@ use super::consumers::{Consumer, Consumers, Replies};
 use super::feed::{Ended, Fed, Feed};
 use super::info;
 use super::parked::{Checkpoint, Parked};
-use super::settings::{Key, Settings, Start};
+use super::settings::{Key, Settings, Source, Start};
+use crate::kernel::StreamName;
 use crate::log::wire::errors;
 use crate::log::wire::links::Resolved;
-use crate::log::wire::messages::UuidForm;
+use crate::log::wire::messages::{UuidForm, first_at};
 use crate::log::wire::node::Node;
+use crate::log::{Direction, ReadError, ReadFrom};
 use crate::proto::event_store::client::persistent_subscriptions::SubscriptionInfo;
 use crate::proto::event_store::client::persistent_subscriptions::read_req::nack::Action;
 
@@ -92,6 +94,8 @@ pub(super) struct Group {
     /// Everything up to here was examined.
     examined: Option<u64>,
     pub(super) live: bool,
+    /// Events that came since.
+    pub(super) came_live: usize,
     /// The source has failed: whoever joins is dropped.
     source_ended: bool,
     pub(super) total: u64,
@@ -111,9 +115,10 @@ pub(super) async fn start(
     let parked = Parked::open(node, &key).await?;
     let checkpoint = Checkpoint::open(node, &key).await?;
     let next = match (checkpoint.written, settings.start) {
-        (Some(done), _) => Some(done.saturating_add(1)),
-        (None, Start::At(number)) => Some(number),
-        (None, Start::End) => None,
+        (Some(done), _) => done.saturating_add(1),
+        (None, Start::At(number)) => number,
+        (None, Start::Between(at)) => first_at(at).0,
+        (None, Start::End) => end_of(node, &key.source).await?,
     };
     let (out, feed) = mpsc::channel(
         usize::try_from(settings.read_batch_size)
@@ -145,6 +150,7 @@ pub(super) async fn start(
         checkpoint,
         last_known: None,
         live: false,
+        came_live: 0,
         source_ended: false,
         total: 0,
         next_consumer: 0,
@@ -156,6 +162,26 @@ pub(super) async fn start(
     let (asks, asked) = mpsc::channel(REQUESTS);
     tokio::spawn(group.run(asked));
     Ok(asks)
+}
+
+/// The first number after what is there now: whoever asked for what comes misses nothing from then on.
+async fn end_of(node: &Arc<Node>, source: &Source) -> Result<u64, Status> {
+    let name = match source {
+        Source::All => {
+            let head = node.log.head().await.map_err(errors::of_read)?;
+            return Ok(head.0.saturating_add(1));
+        }
+        Source::Stream(name) => name,
+    };
+    let stream = StreamName::new(name.as_str());
+    let stream = stream.map_err(|error| errors::malformed(error.to_string()))?;
+    let end = node.read_stream(&stream, ReadFrom::End, Direction::Backward, 1);
+    match end.await {
+        Ok(slice) => Ok(slice.last_revision.map_or(0, |last| last.saturating_add(1))),
+        // Its consumers are told when they come.
+        Err(ReadError::StreamDeleted(_)) => Ok(0),
+        Err(error) => Err(errors::of_read(error)),
+    }
 }
 
 impl Group {
