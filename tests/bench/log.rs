@@ -13,23 +13,24 @@
     reason = "a benchmark that cannot go on says so by panicking"
 )]
 
+mod appends;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annals::kernel::{Position, StreamName, derived_id};
+use annals::kernel::{Position, StreamName};
 use annals::log::sqlite::{CheckpointBy, Options, SqliteLog};
-use annals::log::{Delivery, Direction, EventLog, Expected, Filter, NewEvent};
-use bytes::Bytes;
+use annals::log::{Delivery, Direction, EventLog, Expected, Filter};
+use appends::{DATA_BYTES, METADATA_BYTES, Measured, event, measure, print_rate, stream};
 use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
-/// Payload of an event: as large as a usual one of Annals.
-const DATA_BYTES: usize = 250;
-const METADATA_BYTES: usize = 100;
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a plain file writes for an event: payload, ids and lengths.
 const RECORD_BYTES: usize = DATA_BYTES + METADATA_BYTES + 64;
@@ -56,7 +57,11 @@ fn main() {
     );
     let tail = std::env::args().any(|arg| arg == "--tail");
     let only = std::env::var("ANNALS_BENCH_ONLY").unwrap_or_default();
-    for callers in CALLERS.into_iter().filter(|_| only != "replay") {
+    let one: Option<usize> = std::env::var("ANNALS_BENCH_CALLERS")
+        .ok()
+        .and_then(|callers| callers.parse().ok());
+    let wanted = |callers: &usize| only != "replay" && one.is_none_or(|one| one == *callers);
+    for callers in CALLERS.into_iter().filter(wanted) {
         let raw = runtime.block_on(raw_appends(&home.path().join("raw"), callers, each));
         raw.print(callers, "fdatasync");
         let dir = home.path().join(format!("log-{callers}"));
@@ -76,55 +81,9 @@ fn main() {
         );
         std::fs::remove_dir_all(dir).unwrap();
     }
-    runtime.block_on(replay(&home.path().join("replay")));
-}
-
-struct Measured {
-    rate: f64,
-    micros: Vec<u64>,
-}
-
-impl Measured {
-    fn print(&self, callers: usize, what: &str) {
-        let at = |share: f64| self.micros[((self.micros.len() - 1) as f64 * share) as usize];
-        println!(
-            "{callers:>8} {what:>12} {:>10.0} {:>8} {:>8} {:>8} {:>8}",
-            self.rate,
-            at(0.5),
-            at(0.99),
-            at(0.999),
-            at(1.0)
-        );
+    if one.is_none() {
+        runtime.block_on(replay(&home.path().join("replay")));
     }
-}
-
-/// Runs `callers` tasks that each repeat `step` until the time is over.
-async fn measure<F, S>(callers: usize, each: Duration, step: F) -> Measured
-where
-    F: Fn(usize, u64) -> S + Send + Sync + 'static,
-    S: Future<Output = ()> + Send,
-{
-    let step = Arc::new(step);
-    let start = Instant::now();
-    let tasks = (0..callers).map(|caller| {
-        let step = Arc::clone(&step);
-        tokio::spawn(async move {
-            let mut micros = Vec::new();
-            while start.elapsed() < each {
-                let before = Instant::now();
-                step(caller, micros.len() as u64).await;
-                micros.push(before.elapsed().as_micros() as u64);
-            }
-            micros
-        })
-    });
-    let mut micros = Vec::new();
-    for task in tasks.collect::<Vec<_>>() {
-        micros.extend(task.await.unwrap());
-    }
-    let rate = micros.len() as f64 / start.elapsed().as_secs_f64();
-    micros.sort_unstable();
-    Measured { rate, micros }
 }
 
 async fn raw_appends(path: &Path, callers: usize, each: Duration) -> Measured {
@@ -186,20 +145,6 @@ async fn log_appends(
     measured
 }
 
-fn stream(number: usize) -> StreamName {
-    StreamName::of("placement", derived_id(&[b"bench", &number.to_be_bytes()]))
-}
-
-fn event(turn: u64) -> NewEvent {
-    NewEvent {
-        id: Uuid::from_u64_pair(turn + 1, 7),
-        event_type: "ClockedIn".into(),
-        is_json: true,
-        data: Bytes::from(vec![b'd'; DATA_BYTES]),
-        metadata: Bytes::from(vec![b'm'; METADATA_BYTES]),
-    }
-}
-
 /// Events that are replayed.
 const REPLAYED: usize = 500_000;
 
@@ -249,9 +194,4 @@ async fn replay(dir: &Path) {
         print_rate("subscription", seen, before);
     }
     log.close().await;
-}
-
-fn print_rate(what: &str, events: usize, since: Instant) {
-    let rate = events as f64 / since.elapsed().as_secs_f64();
-    println!("{what:>28} {events:>9} events {rate:>10.0} events/s");
 }

@@ -282,10 +282,10 @@ impl StreamIndex {
         for ((stream, revision), position) in now {
             statements.index(*stream, *revision, *position)?;
         }
-        let last = self.sealed.iter().map(|(_, position)| *position).max();
-        match last.filter(|_| self.writing == self.sealed.len()) {
-            Some(last) => statements.mark_indexed(last),
-            None => Ok(()),
+        if self.writing < self.sealed.len() {
+            return Ok(());
         }
+        let last = self.sealed.iter().map(|(_, position)| *position).max();
+        last.map_or(Ok(()), |last| statements.mark_indexed(last))
     }
 }
