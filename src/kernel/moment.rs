@@ -28,7 +28,11 @@ impl Moment {
     /// # Errors
     /// Outside the years 1 to 9999.
     pub fn from_unix_micros(micros: i64) -> Result<Self, InvalidMoment> {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
+        // In 64 bits: a replay does this for every event.
+        let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        let nanos = u32::try_from(micros * 1_000).map_err(|_| InvalidMoment)?;
+        OffsetDateTime::from_unix_timestamp(seconds)
+            .and_then(|at| at.replace_nanosecond(nanos))
             .ok()
             .filter(|at| (1..=9999).contains(&at.year()))
             .map(Self)
@@ -39,7 +43,7 @@ impl Moment {
     #[must_use]
     pub fn unix_micros(self) -> i64 {
         // Years 1 to 9999 are within +-2.6e17 microseconds, far inside i64.
-        i64::try_from(self.0.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
+        self.0.unix_timestamp() * 1_000_000 + i64::from(self.0.microsecond())
     }
 
     /// Reads RFC 3339, any offset; what is finer than a microsecond is cut.
@@ -140,6 +144,30 @@ pub mod day {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn microseconds_go_both_ways_before_and_after_the_epoch() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1, "1970-01-01T00:00:00.000001Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (-1_000_000, "1969-12-31T23:59:59.000000Z"),
+            (-62_135_596_800_000_000, "0001-01-01T00:00:00.000000Z"),
+            (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"),
+        ] {
+            let moment = Moment::from_unix_micros(micros).unwrap();
+            assert_eq!(moment.to_string(), text);
+            assert_eq!(moment.unix_micros(), micros);
+        }
+        for beyond in [
+            -62_135_596_800_000_001,
+            253_402_300_800_000_000,
+            i64::MIN,
+            i64::MAX,
+        ] {
+            assert!(Moment::from_unix_micros(beyond).is_err());
+        }
+    }
 
     #[test]
     fn text_has_one_width_whatever_the_fraction() {

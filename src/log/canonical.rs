@@ -82,20 +82,26 @@ pub(super) fn sha256(bytes: &[u8]) -> Digest {
 impl Parts<'_> {
     /// Appends the canonical bytes to `buffer`; answers where data and metadata lie in it.
     pub(super) fn put(&self, buffer: &mut BytesMut) -> (Range<usize>, Range<usize>) {
-        const FIXED_BYTES: usize = 1 + 3 * 8 + 16 + 1 + 4 * 4;
+        const HEAD_BYTES: usize = 1 + 3 * 8 + 16 + 1;
+        const LENGTHS_BYTES: usize = 4 * 4;
         buffer.reserve(
-            FIXED_BYTES
+            HEAD_BYTES
+                + LENGTHS_BYTES
                 + self.stream.len()
                 + self.event_type.len()
                 + self.data.len()
                 + self.metadata.len(),
         );
-        buffer.put_u8(FORM);
-        buffer.put_u64(self.position);
-        buffer.put_u64(self.revision);
-        buffer.put_i64(self.recorded_micros);
-        buffer.put_slice(self.id.as_bytes());
-        buffer.put_u8(u8::from(self.is_json));
+        // Together, because a buffer that grows looks at its room each time.
+        let mut head = [0; HEAD_BYTES];
+        let mut at = head.as_mut_slice();
+        at.put_u8(FORM);
+        at.put_u64(self.position);
+        at.put_u64(self.revision);
+        at.put_i64(self.recorded_micros);
+        at.put_slice(self.id.as_bytes());
+        at.put_u8(u8::from(self.is_json));
+        buffer.put_slice(&head);
         put_counted(buffer, self.stream.as_bytes());
         put_counted(buffer, self.event_type.as_bytes());
         let data = put_counted(buffer, self.data);

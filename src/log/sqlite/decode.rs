@@ -1,6 +1,5 @@
 //! Rows back into events, each checked against its digest.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use crate::log::canonical::{self, Parts};
 use crate::log::{ReadError, RecordedEvent};
 
 /// Names that a connection remembers of each kind, about 120 bytes each: half a MiB.
-const NAMES: usize = 4096;
+const NAMES: u64 = 4096;
 
 /// The error that names a row.
 pub(super) fn damaged(position: Position, stream: &str, problem: &str) -> ReadError {
@@ -70,17 +69,31 @@ fn integer(row: &Row<'_>, column: usize) -> Option<i64> {
 /// Streams and types by number, as far as remembered.
 #[derive(Default)]
 pub(super) struct Names {
-    streams: HashMap<i64, StreamName>,
-    types: HashMap<i64, Arc<str>>,
+    streams: Slots<StreamName>,
+    types: Slots<PageType>,
+    /// The number of the page being read.
+    page: u64,
+}
+
+/// A type's name, and the page that it was handed out in.
+struct PageType {
+    name: Arc<str>,
+    page: u64,
 }
 
 impl Names {
+    /// Begins another page. Its events share their types with each other only: counting owners of a name that another
+    /// thread lets go of at the same time costs more than the name does.
+    pub(super) fn begin_page(&mut self) {
+        self.page += 1;
+    }
+
     pub(super) fn stream(
         &mut self,
         connection: &Connection,
         row: &Columns,
     ) -> Result<StreamName, ReadError> {
-        if let Some(name) = self.streams.get(&row.stream) {
+        if let Some(name) = self.streams.get(row.stream) {
             return Ok(name.clone());
         }
         let sql = "SELECT name FROM streams WHERE id = ?1";
@@ -88,10 +101,7 @@ impl Names {
         let name = lookup(connection, sql, row.stream)?
             .and_then(|name| StreamName::new(name).ok())
             .ok_or_else(|| damaged(row.position, &place, "its stream has no name"))?;
-        if self.streams.len() == NAMES {
-            self.streams.clear();
-        }
-        self.streams.insert(row.stream, name.clone());
+        self.streams.put(row.stream, name.clone());
         Ok(name)
     }
 
@@ -101,22 +111,58 @@ impl Names {
         row: &Columns,
         stream: &StreamName,
     ) -> Result<Arc<str>, ReadError> {
-        if let Some(name) = self.types.get(&row.event_type) {
-            return Ok(Arc::clone(name));
+        if let Some(known) = self.types.get(row.event_type) {
+            if known.page != self.page {
+                known.name = Arc::from(&*known.name);
+                known.page = self.page;
+            }
+            return Ok(Arc::clone(&known.name));
         }
-        let name: Arc<str> = lookup(
-            connection,
-            "SELECT name FROM types WHERE id = ?1",
-            row.event_type,
-        )?
-        .ok_or_else(|| damaged(row.position, stream.as_str(), "its type has no name"))?
-        .into();
-        if self.types.len() == NAMES {
-            self.types.clear();
-        }
-        self.types.insert(row.event_type, Arc::clone(&name));
+        let sql = "SELECT name FROM types WHERE id = ?1";
+        let name: Arc<str> = lookup(connection, sql, row.event_type)?
+            .ok_or_else(|| damaged(row.position, stream.as_str(), "its type has no name"))?
+            .into();
+        let page = self.page;
+        let known = PageType {
+            name: Arc::clone(&name),
+            page,
+        };
+        self.types.put(row.event_type, known);
         Ok(name)
     }
+}
+
+/// What was found out last for each number modulo [`NAMES`]. Streams of one time have neighbouring numbers, so they
+/// seldom drive each other out.
+struct Slots<T>(Vec<Option<(i64, T)>>);
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Slots<T> {
+    fn get(&mut self, number: i64) -> Option<&mut T> {
+        match self.0.get_mut(slot(number)) {
+            Some(Some((known, value))) if *known == number => Some(value),
+            _ => None,
+        }
+    }
+
+    fn put(&mut self, number: i64, value: T) {
+        let slot = slot(number);
+        if self.0.len() <= slot {
+            self.0.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.0.get_mut(slot) {
+            *place = Some((number, value));
+        }
+    }
+}
+
+fn slot(number: i64) -> usize {
+    usize::try_from(number.cast_unsigned() % NAMES).unwrap_or_default()
 }
 
 fn lookup(connection: &Connection, sql: &str, id: i64) -> Result<Option<String>, ReadError> {
@@ -143,10 +189,15 @@ pub(super) struct Page {
 impl Page {
     /// With room for `bytes`.
     pub(super) fn with_room(bytes: usize) -> Self {
+        Self::with_room_for(0, bytes)
+    }
+
+    /// With room for so many events and bytes.
+    pub(super) fn with_room_for(events: usize, bytes: usize) -> Self {
         Self {
             buffer: BytesMut::with_capacity(bytes),
-            events: Vec::new(),
-            payloads: Vec::new(),
+            events: Vec::with_capacity(events),
+            payloads: Vec::with_capacity(events),
         }
     }
 

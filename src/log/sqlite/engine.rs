@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::appender::Operation;
 use super::checkpoint::{self, Checkpoints};
+use super::halves;
 use super::index::{self, Unwritten};
 use super::lock::Left;
 use super::open::{OpenError, Options, Place};
@@ -249,10 +250,6 @@ impl EventLog for SqliteLog {
                 (from.map_or(end, |from| from.min(end)), Position(1))
             }
         };
-        // One more than asked for tells whether more is there.
-        let read = move |reader: &mut super::reader::Reader| {
-            reader.page(near, far, direction, limit.saturating_add(1), &filter)
-        };
         if direction == Direction::Forward && near >= far {
             return Ok(AllSlice {
                 events: Vec::new(),
@@ -260,7 +257,9 @@ impl EventLog for SqliteLog {
                 end: true,
             });
         }
-        let slice = self.shared.read(read).await?;
+        // One more than asked for tells whether more is there.
+        let more = limit.saturating_add(1);
+        let slice = halves::page(&self.shared, (near, far), direction, more, filter).await?;
         Ok(cut_to(slice, limit, near, direction))
     }
 

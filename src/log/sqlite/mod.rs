@@ -44,6 +44,7 @@ mod decode;
 mod dump;
 mod engine;
 mod gaps;
+mod halves;
 mod heads;
 mod import;
 mod index;

@@ -23,6 +23,7 @@ pub(super) const SLICE_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
 /// Room made for a page before it is read, at most: 512 usual events.
 const PAGE_ROOM_BYTES: usize = 256 * 1024;
+const PAGE_ROOM_EVENTS: usize = 512;
 
 pub(super) const COLUMNS: &str = "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata FROM events";
 
@@ -34,6 +35,7 @@ pub(super) struct Reader {
     pub(super) unwritten: Arc<Unwritten>,
     /// What the last page took: the next one is likely to take as much.
     page_bytes: usize,
+    page_events: usize,
 }
 
 impl Reader {
@@ -44,6 +46,7 @@ impl Reader {
             names: Names::default(),
             unwritten,
             page_bytes: 0,
+            page_events: 0,
         })
     }
 
@@ -74,12 +77,14 @@ impl Reader {
         let mut rows = statement
             .query(params![to_column(near.0), to_column(far.0)])
             .map_err(|error| failed(&error))?;
-        let mut page = Page::with_room(self.page_bytes);
+        let mut page = Page::with_room_for(self.page_events, self.page_bytes);
+        self.names.begin_page();
         let mut walk = Walk::new(&self.connection, near, direction);
         while page.len() < limit && page.bytes() < SLICE_BYTES {
             let Some(row) = next(&mut rows, walk.at)? else {
                 walk.finish(far)?;
                 self.page_bytes = page.bytes().min(PAGE_ROOM_BYTES);
+                self.page_events = page.len().min(PAGE_ROOM_EVENTS);
                 return Ok(slice(page, far, true));
             };
             let columns = Columns::of(row)?;
@@ -91,6 +96,7 @@ impl Reader {
             }
         }
         self.page_bytes = page.bytes().min(PAGE_ROOM_BYTES);
+        self.page_events = page.len().min(PAGE_ROOM_EVENTS);
         let end = walk.at == far;
         Ok(slice(page, walk.at, end))
     }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use super::index::Unwritten;
 use super::reader::Reader;
@@ -67,14 +68,39 @@ impl Shared {
             .acquire_owned()
             .await
             .map_err(|_| closed())?;
+        self.run(permit, step)
+            .await
+            .unwrap_or_else(|_| Err(unavailable("a read was broken off", true)))
+    }
+
+    /// Begins what [`Self::read`] does: at once where a reader is free, for every step between threads costs.
+    pub(super) fn begin<T, F>(self: &Arc<Self>, step: F) -> JoinHandle<Result<T, ReadError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader) -> Result<T, ReadError> + Send + 'static,
+    {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return self.run(permit, step);
+        }
         let shared = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || {
+        tokio::spawn(async move { shared.read(step).await })
+    }
+
+    fn run<T, F>(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        step: F,
+    ) -> JoinHandle<Result<T, ReadError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader) -> Result<T, ReadError> + Send + 'static,
+    {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
             let outcome = shared.with_reader(step);
             drop(permit);
             outcome
-        });
-        task.await
-            .unwrap_or_else(|_| Err(unavailable("a read was broken off", true)))
+        })
     }
 
     fn with_reader<T>(

@@ -131,18 +131,11 @@ impl Subscription {
             if to <= from {
                 return;
             }
-            let (shared, filter) = (Arc::clone(&self.shared), Arc::clone(&self.filter));
-            let read = async move {
-                let forward = Direction::Forward;
-                let page =
-                    move |reader: &mut Reader| reader.page(from, to, forward, usize::MAX, &filter);
-                shared.read(page).await
-            };
-            self.ahead.push_back(Ahead {
-                from,
-                to,
-                slice: tokio::spawn(read),
+            let filter = Arc::clone(&self.filter);
+            let slice = self.shared.begin(move |reader: &mut Reader| {
+                reader.page(from, to, Direction::Forward, usize::MAX, &filter)
             });
+            self.ahead.push_back(Ahead { from, to, slice });
         }
     }
 }
