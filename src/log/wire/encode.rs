@@ -1,7 +1,7 @@
 //! Events as bytes of the protocol, written straight into the buffer that goes to the socket: a message of its own for
 //! each, its map of strings above all, costs several times what its bytes do.
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::BufMut as _;
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use uuid::Uuid;
@@ -57,7 +57,7 @@ mod field {
 }
 
 /// Appends any reply.
-pub(super) fn put_message(buffer: &mut BytesMut, message: &ReadResp) {
+pub(super) fn put_message(buffer: &mut Vec<u8>, message: &ReadResp) {
     let bytes = message.encoded_len();
     buffer.reserve(PREFIX_BYTES + bytes);
     put_prefix(buffer, bytes);
@@ -66,7 +66,7 @@ pub(super) fn put_message(buffer: &mut BytesMut, message: &ReadResp) {
 }
 
 /// Appends the reply that delivers an event.
-pub(super) fn put_event(buffer: &mut BytesMut, resolved: &Resolved, form: UuidForm) {
+pub(super) fn put_event(buffer: &mut Vec<u8>, resolved: &Resolved, form: UuidForm) {
     let event = resolved.event.as_ref().map(|it| Shown::of(it, form));
     let link = resolved.link.as_ref().map(|it| Shown::of(it, form));
     let position = resolved.original().map(|it| write_position(it.position));
@@ -96,7 +96,7 @@ pub(super) fn put_event(buffer: &mut BytesMut, resolved: &Resolved, form: UuidFo
     }
 }
 
-fn put_prefix(buffer: &mut BytesMut, bytes: usize) {
+fn put_prefix(buffer: &mut Vec<u8>, bytes: usize) {
     buffer.put_u8(0);
     // An event is at most as large as an append, far below 4 GiB.
     buffer.put_u32(u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -141,7 +141,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    fn put(&self, buffer: &mut BytesMut) {
+    fn put(&self, buffer: &mut Vec<u8>) {
         use field::recorded;
         let event = self.event;
         put_count(buffer, recorded::ID, self.id_bytes);
@@ -178,7 +178,7 @@ fn metadata_entries<'a>(
     ]
 }
 
-fn put_id(buffer: &mut BytesMut, id: Uuid, form: UuidForm) {
+fn put_id(buffer: &mut Vec<u8>, id: Uuid, form: UuidForm) {
     match form {
         UuidForm::Structured => {
             let (high, low) = id.as_u64_pair();
@@ -223,19 +223,19 @@ fn number_len(number: u64) -> usize {
     1 + encoded_len_varint(number)
 }
 
-fn put_number(buffer: &mut BytesMut, field: u8, number: u64) {
+fn put_number(buffer: &mut Vec<u8>, field: u8, number: u64) {
     if number != 0 {
         buffer.put_u8(key(field, VARINT));
         encode_varint(number, buffer);
     }
 }
 
-fn put_count(buffer: &mut BytesMut, field: u8, bytes: usize) {
+fn put_count(buffer: &mut Vec<u8>, field: u8, bytes: usize) {
     buffer.put_u8(key(field, COUNTED));
     encode_varint(bytes as u64, buffer);
 }
 
-fn put_counted(buffer: &mut BytesMut, field: u8, bytes: &[u8]) {
+fn put_counted(buffer: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     put_count(buffer, field, bytes.len());
     buffer.put_slice(bytes);
 }
@@ -350,8 +350,9 @@ mod tests {
             let form = if text { UuidForm::Text } else { UuidForm::Structured };
             let resolved = Resolved { event, link };
             let expected = message(&resolved, form);
-            let mut buffer = BytesMut::new();
+            let mut buffer = Vec::new();
             put_event(&mut buffer, &resolved, form);
+            let mut buffer = Bytes::from(buffer);
             prop_assert_eq!(buffer.get_u8(), 0);
             prop_assert_eq!(buffer.get_u32() as usize, buffer.len());
             // As long as the library's own: nothing is said that could be left out.

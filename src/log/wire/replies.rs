@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
 use tokio::sync::mpsc;
@@ -33,7 +33,7 @@ type Chunk = Result<Bytes, Status>;
 /// Where the replies of one call go.
 pub(super) struct Replies {
     chunks: mpsc::Sender<Chunk>,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
 }
 
 impl Replies {
@@ -42,7 +42,7 @@ impl Replies {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
         let replies = Self {
             chunks: chunks.clone(),
-            buffer: BytesMut::new(),
+            buffer: Vec::new(),
         };
         let receiver = Arc::new(Mutex::new(Some(receiver)));
         (replies, LastWord(chunks), Chunks(receiver))
@@ -71,7 +71,7 @@ impl Replies {
 
     /// Sends what was collected.
     pub(super) async fn flush(&mut self) -> Result<(), Over> {
-        let chunk = std::mem::take(&mut self.buffer).freeze();
+        let chunk = Bytes::from(std::mem::take(&mut self.buffer));
         if chunk.is_empty() {
             return Ok(());
         }

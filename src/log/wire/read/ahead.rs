@@ -1,21 +1,24 @@
 //! Pages of everything, the next one being read while this one is sent.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use tonic::Status;
 
-use super::PAGE;
 use crate::kernel::Position;
 use crate::log::wire::errors;
 use crate::log::wire::node::Node;
 use crate::log::{AllSlice, Direction, Filter, ReadError};
 
+/// Events fetched at a time.
+const PAGE: usize = 512;
+
 /// Reads everything in one direction. Holds one page at most, however slow the client.
 pub(in crate::log::wire) struct Pages {
     node: Arc<Node>,
     direction: Direction,
-    next: Option<JoinHandle<Result<AllSlice, ReadError>>>,
+    next: Option<MaybeDone<BoxFuture<'static, Result<AllSlice, ReadError>>>>,
 }
 
 impl Pages {
@@ -28,27 +31,30 @@ impl Pages {
     }
 
     /// Begins to read what follows `from`, at most `wanted` events.
-    pub(in crate::log::wire) fn ask(&mut self, from: Option<Position>, wanted: u64) {
+    pub(in crate::log::wire) async fn ask(&mut self, from: Option<Position>, wanted: u64) {
         let (node, direction) = (Arc::clone(&self.node), self.direction);
         let size = usize::try_from(wanted).unwrap_or(PAGE).min(PAGE);
-        self.next = Some(tokio::spawn(async move {
+        let mut next: MaybeDone<BoxFuture<'static, _>> = maybe_done(Box::pin(async move {
             let everything = Filter::default();
             node.log.read_all(from, direction, size, &everything).await
         }));
+        // To look once is what begins it; the engine's own threads go on.
+        let _ = futures::poll!(Pin::new(&mut next));
+        self.next = Some(next);
     }
 
     /// What was asked for.
     pub(in crate::log::wire) async fn take(&mut self) -> Result<AllSlice, Status> {
-        let Some(next) = self.next.take() else {
-            return Ok(AllSlice {
-                end: true,
-                ..AllSlice::default()
-            });
+        let nothing = || AllSlice {
+            end: true,
+            ..AllSlice::default()
         };
-        match next.await {
-            Ok(page) => page.map_err(errors::of_read),
-            // The runtime goes down.
-            Err(_) => Err(errors::shutting_down()),
-        }
+        let Some(mut next) = self.next.take() else {
+            return Ok(nothing());
+        };
+        let mut next = Pin::new(&mut next);
+        next.as_mut().await;
+        let page = next.take_output().unwrap_or_else(|| Ok(nothing()));
+        page.map_err(errors::of_read)
     }
 }

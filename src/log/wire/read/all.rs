@@ -42,7 +42,9 @@ impl AllRead {
             From::At(at) => Some(start_at(at, direction, head, filter.is_some())?),
         };
         let mut pages = Pages::new(Arc::clone(&node), direction);
-        pages.ask(start, if filter.is_some() { u64::MAX } else { count });
+        pages
+            .ask(start, if filter.is_some() { u64::MAX } else { count })
+            .await;
         let page = pages.take().await?;
         Ok(Self {
             node,
@@ -57,7 +59,7 @@ impl AllRead {
     /// Sends everything, fetching as it goes.
     pub(in crate::log::wire) async fn run(mut self, mut replies: Replies) -> Result<(), Over> {
         loop {
-            let more = self.fetch_next();
+            let more = self.fetch_next().await;
             for event in std::mem::take(&mut self.page.events) {
                 if self.left == 0 {
                     break;
@@ -81,7 +83,7 @@ impl AllRead {
     }
 
     /// Begins to fetch the page after this one, if one may be wanted.
-    fn fetch_next(&mut self) -> bool {
+    async fn fetch_next(&mut self) -> bool {
         let wanted = match &self.filter {
             Some(_) => u64::MAX,
             None => self.left.saturating_sub(
@@ -94,7 +96,7 @@ impl AllRead {
         };
         let more = !self.page.end && wanted > 0;
         if more {
-            self.pages.ask(Some(self.page.examined), wanted);
+            self.pages.ask(Some(self.page.examined), wanted).await;
         }
         more
     }

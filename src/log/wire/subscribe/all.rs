@@ -90,14 +90,14 @@ impl AllSubscription {
 
     async fn catch_up(&mut self, replies: &mut Replies) -> Result<(), Over> {
         let mut pages = Pages::new(Arc::clone(&self.node), Direction::Forward);
-        pages.ask(Some(self.at), u64::MAX);
+        pages.ask(Some(self.at), u64::MAX).await;
         loop {
             let slice = match pages.take().await {
                 Ok(slice) => slice,
                 Err(status) => return Err(replies.fail(status).await),
             };
             if !slice.end {
-                pages.ask(Some(slice.examined), u64::MAX);
+                pages.ask(Some(slice.examined), u64::MAX).await;
             }
             for event in slice.events.into_iter().filter(|event| !hidden(event)) {
                 let position = event.position;
