@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use uuid::Uuid;
 
 use super::error::CommandError;
@@ -10,7 +11,7 @@ use super::hot::Hot;
 use super::hydrated::{Hydrated, event_id};
 use super::order::{Committed, Order, Ownership, Written};
 use crate::kernel::{DomainEvent as _, EventMetadata, Revision, Stored, StreamName};
-use crate::log::{AppendError, Direction, EventLog, NewEvent, ReadFrom};
+use crate::log::{AppendError, Direction, EventLog, NewEvent, ReadError, ReadFrom, StreamSlice};
 
 /// Executes the commands of one kind of aggregate on the log of its service.
 pub struct Handler<A: Stored> {
@@ -33,6 +34,8 @@ impl<A: Stored> Handler<A> {
     pub const MAX_ATTEMPTS: u32 = 8;
     /// Events a read asks for when an aggregate is loaded.
     const LOAD_PAGE_EVENTS: usize = 512;
+    /// Pages of a long stream that are read while the one before them is decoded: two cores, and one in waiting.
+    const LOAD_PAGES_AHEAD: usize = 3;
 
     /// On `log`, keeping aggregates hot up to `capacity` (remembered requests, about 200 bytes each).
     #[must_use]
@@ -185,18 +188,35 @@ impl<A: Stored> Handler<A> {
         aggregate: &mut Hydrated<A>,
     ) -> Result<(), CommandError> {
         loop {
-            let from = ReadFrom::Revision(aggregate.next());
-            let slice = self
-                .log
-                .read_stream(stream, from, Direction::Forward, Self::LOAD_PAGE_EVENTS)
-                .await?;
-            for event in &slice.events {
-                aggregate.replay(event)?;
-            }
-            if slice.end || slice.events.is_empty() {
+            let slice = self.page(stream, aggregate.next()).await?;
+            aggregate.replay_all(&slice.events)?;
+            let (Some(last), false) = (slice.last_revision, slice.end || slice.events.is_empty())
+            else {
                 return Ok(());
+            };
+            let starts = (aggregate.next()..=last).step_by(Self::LOAD_PAGE_EVENTS);
+            let mut pages = futures::stream::iter(starts)
+                .map(|start| self.page(stream, start))
+                .buffered(Self::LOAD_PAGES_AHEAD);
+            while let Some(slice) = pages.next().await.transpose()? {
+                let first = slice.events.first().map(|event| event.revision);
+                // The page before was cut short by its size.
+                if first != Some(aggregate.next()) {
+                    break;
+                }
+                aggregate.replay_all(&slice.events)?;
+                if slice.end {
+                    return Ok(());
+                }
             }
         }
+    }
+
+    async fn page(&self, stream: &StreamName, from: Revision) -> Result<StreamSlice, ReadError> {
+        let from = ReadFrom::Revision(from);
+        self.log
+            .read_stream(stream, from, Direction::Forward, Self::LOAD_PAGE_EVENTS)
+            .await
     }
 
     async fn types_after(

@@ -1,12 +1,14 @@
 //! An aggregate as its stream says it is, with what the stream remembers of requests.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::order::{Committed, RequestDigest, Written};
 use crate::kernel::{
-    DomainEvent as _, EventMetadata, Position, Revision, Stored, StreamName, WireError, derived_id,
+    DomainEvent as _, Position, Revision, Stored, StreamName, WireError, derived_id,
 };
 use crate::log::{Expected, RecordedEvent};
 
@@ -17,6 +19,15 @@ struct Remembered {
     first: Revision,
     types: Vec<&'static str>,
     position: Position,
+}
+
+/// What an event's metadata says of the request; to read the rest of it takes as long as to read the event.
+#[derive(Deserialize)]
+struct Asked<'a> {
+    request_id: Uuid,
+    #[serde(borrow)]
+    request_digest: Cow<'a, str>,
+    schema_version: u32,
 }
 
 /// An aggregate brought up to `revision`.
@@ -58,13 +69,18 @@ impl<A: Stored> Hydrated<A> {
         Self::BARE + self.requests.len() as u64
     }
 
-    /// Takes a stored event in.
-    pub(super) fn replay(&mut self, recorded: &RecordedEvent) -> Result<(), WireError> {
+    /// Takes stored events in.
+    pub(super) fn replay_all(&mut self, events: &[RecordedEvent]) -> Result<(), WireError> {
+        self.requests.reserve(events.len());
+        events.iter().try_for_each(|event| self.replay(event))
+    }
+
+    fn replay(&mut self, recorded: &RecordedEvent) -> Result<(), WireError> {
         let malformed = |problem: String| WireError::Malformed {
             event_type: recorded.event_type.to_string(),
             problem,
         };
-        let metadata: EventMetadata = serde_json::from_slice(&recorded.metadata)
+        let metadata: Asked<'_> = serde_json::from_slice(&recorded.metadata)
             .map_err(|error| malformed(format!("metadata: {error}")))?;
         let digest = RequestDigest::from_hex(&metadata.request_digest).ok_or_else(|| {
             malformed("metadata: request_digest is not 32 hexadecimal digits".to_owned())

@@ -1,7 +1,9 @@
 //! Durable `ClockIn` commands a second over gRPC, whole path (token, decision, append, sync), beside an empty unary
 //! handler in the same run on the same machine, and beside `fdatasync` alone.
 //!
-//! `cargo bench --bench clock_in [-- --seconds N --callers N]`. Ratios are what counts: absolute figures are the machine's.
+//! And how long the first command to a long stream waits for it to be read.
+//!
+//! `cargo bench --bench clock_in [-- --seconds N --callers N | -- --cold]`. Ratios are what counts: absolute figures are the machine's.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +20,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod cold;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -58,6 +61,10 @@ const START: (i32, Month, u8) = (1986, Month::January, 1);
 fn main() {
     if std::env::args().any(|argument| argument == "--empty-server") {
         return runtime().block_on(empty_server());
+    }
+    runtime().block_on(cold::load());
+    if std::env::args().any(|argument| argument == "--cold") {
+        return;
     }
     let seconds = option("--seconds").unwrap_or(5);
     let callers = option("--callers").map_or(CALLERS.to_vec(), |one| vec![one]);

@@ -1,5 +1,6 @@
 //! `EventStoreDB`'s protocol: single appends on many streams at once beside an empty tonic handler of the same call, and all
-//! events streamed to one client. `cargo bench --bench wire [-- SECONDS]`. Ratios are what counts.
+//! events streamed to one client, by a read and by a subscription. `cargo bench --bench wire [-- SECONDS]`;
+//! `ANNALS_BENCH_ONLY=read` leaves the appends out. Ratios are what counts.
 
 #![allow(
     clippy::unwrap_used,
@@ -64,11 +65,33 @@ fn main() {
         .tempdir_in(home)
         .unwrap();
 
+    if std::env::var_os("ANNALS_BENCH_ONLY").is_none_or(|only| only != "read") {
+        compare_appends(&runtime, home.path(), each);
+    }
+    let full = home.path().join("full");
+    runtime.block_on(fill(&full));
+    let log = Serving::log(&full);
+    println!("all events to one client");
+    let read = read_req::options::CountOption::Count(u64::MAX);
+    let subscribe = read_req::options::CountOption::Subscription(
+        read_req::options::SubscriptionOptions::default(),
+    );
+    for (what, how) in [("read", read), ("subscription", subscribe)].repeat(2) {
+        let (count, took) = runtime.block_on(read_everything(&log.address, how));
+        println!(
+            "{what:>16} {:>10.0}/s ({count} events in {:.2} s)",
+            count as f64 / took.as_secs_f64(),
+            took.as_secs_f64()
+        );
+    }
+}
+
+fn compare_appends(runtime: &tokio::runtime::Runtime, home: &Path, each: Duration) {
     let empty =
         Serving::start(Command::new(std::env::current_exe().unwrap()).arg("--empty-server"));
     let bound = runtime.block_on(appends(&empty.address, each));
     drop(empty);
-    let log = Serving::log(&home.path().join("appends"));
+    let log = Serving::log(&home.join("appends"));
     let rate = runtime.block_on(appends(&log.address, each));
     drop(log);
     println!("single appends on {STREAMS} streams, {CONNECTIONS} connections");
@@ -77,18 +100,6 @@ fn main() {
         "{:>16} {rate:>10.0}/s {:>4.0}%",
         "log",
         100.0 * rate / bound
-    );
-
-    let full = home.path().join("full");
-    runtime.block_on(fill(&full));
-    let log = Serving::log(&full);
-    let (count, took) = runtime.block_on(read_everything(&log.address));
-    println!("all events to one client");
-    println!(
-        "{:>16} {:>10.0}/s ({count} events in {:.2} s)",
-        "log",
-        count as f64 / took.as_secs_f64(),
-        took.as_secs_f64()
     );
 }
 
@@ -109,7 +120,13 @@ impl Serving {
     }
 
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            // The server takes every such name for a setting of its own.
+            .env_remove("ANNALS_BENCH_DIR")
+            .env_remove("ANNALS_BENCH_ONLY")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         said.read_line(&mut line).unwrap();
@@ -219,14 +236,16 @@ async fn fill(data: &Path) {
     log.close().await;
 }
 
-async fn read_everything(address: &str) -> (usize, Duration) {
-    use read_req::options::{self, CountOption, FilterOption, StreamOption};
+/// Takes in all events, until the read ends or the subscription has caught up.
+async fn read_everything(address: &str, how: read_req::options::CountOption) -> (usize, Duration) {
+    use annals::proto::event_store::client::streams::read_resp::Content;
+    use read_req::options::{self, FilterOption, StreamOption};
     let from = options::AllOptions {
         all_option: Some(options::all_options::AllOption::Start(Empty {})),
     };
     let options = read_req::Options {
         stream_option: Some(StreamOption::All(from)),
-        count_option: Some(CountOption::Count(u64::MAX)),
+        count_option: Some(how),
         filter_option: Some(FilterOption::NoFilter(Empty {})),
         uuid_option: Some(options::UuidOption {
             content: Some(options::uuid_option::Content::Structured(Empty {})),
@@ -240,8 +259,12 @@ async fn read_everything(address: &str) -> (usize, Duration) {
     };
     let mut replies = client.read(request).await.unwrap().into_inner();
     let mut count = 0;
-    while replies.message().await.unwrap().is_some() {
-        count += 1;
+    while let Some(reply) = replies.message().await.unwrap() {
+        match reply.content {
+            Some(Content::Event(_)) => count += 1,
+            Some(Content::CaughtUp(_)) => break,
+            _ => {}
+        }
     }
     assert!(count >= EVENTS);
     (count, begin.elapsed())
