@@ -116,8 +116,10 @@ async fn what_writes_nothing_has_a_position_between_the_events() {
             assert_eq!(take(&mut live, 3).await, ["confirmed", "s@1", "caught up"]);
         }
         // Where neither an event nor such a call is, there is no position.
-        let refused = node.read(all_from(before + 1)).await.unwrap_err();
-        assert_eq!(refused.code(), Code::Unknown);
+        for beside in [before + 1, after - 1] {
+            let refused = node.read(all_from(beside)).await.unwrap_err();
+            assert_eq!(refused.code(), Code::Unknown);
+        }
         let refused = node.open(live(all_from(before + 1))).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
         let (_, last) = appended(&node, "s", ANY, &[]).await;
@@ -215,6 +217,23 @@ async fn links_are_followed_wherever_events_are_delivered() {
             let next = take(&mut live, 1).await;
             assert!(next[0].starts_with("s@1 via l@"), "{next:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn long_names_are_names_and_too_long_ones_are_refused() {
+    let longest = "n".repeat(4096);
+    for node in both().await {
+        node.put(&longest, NO_STREAM, vec![event(1)]).await;
+        let read = node.read(stream(&longest)).await.unwrap();
+        assert_eq!(briefly(&read), [format!("{longest}@0")]);
+        // Its trailers arrive, too.
+        node.tombstone(&longest).await.unwrap();
+        let ended = node.read(stream(&longest)).await.unwrap_err();
+        assert_deleted(&ended, &longest);
+        let longer = format!("{longest}n");
+        let refused = node.append(&longer, ANY, vec![event(2)]).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
     }
 }
 

@@ -33,18 +33,20 @@ pub(super) fn write_position(position: Position) -> u64 {
     position.0.saturating_mul(STEP)
 }
 
-/// Where positions between two events begin, and how many there are.
-const BETWEEN: u64 = 128;
+/// The positions between two events: neither next to the one nor to the other, where clients expect nothing.
+const BETWEEN: std::ops::Range<u64> = 128..192;
 
 /// A position after the event at `position` and before the next one: where nothing was written, `nth` of its kind.
 pub(super) fn write_between(position: Position, nth: u64) -> u64 {
-    let nth = nth.min(STEP - BETWEEN - 1);
-    write_position(position).saturating_add(BETWEEN + nth)
+    let offset = BETWEEN.start.saturating_add(nth).min(BETWEEN.end - 1);
+    write_position(position).saturating_add(offset)
 }
 
 /// The event after which such a position lies.
 pub(super) fn between(wire: u64) -> Option<Position> {
-    (wire % STEP >= BETWEEN).then_some(Position(wire / STEP))
+    BETWEEN
+        .contains(&(wire % STEP))
+        .then_some(Position(wire / STEP))
 }
 
 /// The position of the event that begins exactly there, if one can.
@@ -267,15 +269,15 @@ mod tests {
     fn positions_between_events_are_in_order_and_no_events() {
         let (one, two) = (Position(1), Position(2));
         let mut before = write_position(one);
-        for nth in 0..BETWEEN {
+        for nth in 0..BETWEEN.end - BETWEEN.start {
             let at = write_between(one, nth);
             assert!(before < at && at < write_position(two), "{nth}");
             assert_eq!((boundary(at), between(at)), (None, Some(one)));
             before = at;
         }
         assert_eq!(write_between(one, u64::MAX), before);
-        for event in [write_position(one), write_position(one) + 1] {
-            assert_eq!(between(event), None);
+        for at in [0, 1, 2, STEP - 1] {
+            assert_eq!(between(write_position(one) + at), None);
         }
     }
 

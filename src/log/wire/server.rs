@@ -37,6 +37,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 * CALL_WINDOW_BYTES;
 /// How long calls under way may take to end when the server goes down.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// The official server's timers know no shorter one: a call without any time is answered if that takes none.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(5);
+
 /// How long a client that was answered may go on sending.
 const HEAR_OUT: Duration = Duration::from_secs(1);
 
@@ -188,7 +191,8 @@ async fn answer(
     let timeout = request
         .headers_mut()
         .remove("grpc-timeout")
-        .and_then(|value| parse_timeout(value.to_str().ok()?));
+        .and_then(|value| parse_timeout(value.to_str().ok()?))
+        .map(|timeout| timeout.max(SHORTEST_TIMEOUT));
     if let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
         request.extensions_mut().insert(Deadline(deadline));
     }
