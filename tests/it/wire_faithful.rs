@@ -320,3 +320,37 @@ async fn what_is_no_call_is_told_so_in_http() {
     let (status, code, _) = ask(read, "application/grpc").await;
     assert_eq!((status, &*code), (200, "13"));
 }
+
+#[tokio::test]
+async fn who_is_answered_early_may_say_the_rest() {
+    type Frame = http_body::Frame<bytes::Bytes>;
+    let node = Node::memory().await;
+    let socket = tokio::net::TcpStream::connect(node.address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(socket),
+    )
+    .await
+    .unwrap();
+    tokio::spawn(connection);
+    let mut calls = Vec::new();
+    for path in UNSERVED {
+        let (says, said) = tokio::sync::mpsc::channel::<Result<Frame, std::convert::Infallible>>(1);
+        let body =
+            http_body_util::StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(said));
+        let request = http::Request::post(format!("http://{}{path}", node.address))
+            .header("content-type", "application/grpc")
+            .body(body)
+            .unwrap();
+        let answered = sender.send_request(request).await.unwrap();
+        assert_eq!(answered.headers().get("grpc-status").unwrap(), "12");
+        calls.push((says, answered));
+    }
+    for _ in 0..3 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        for (says, _) in &calls {
+            let data = Frame::data(bytes::Bytes::from_static(&[0; 5]));
+            assert!(says.send(Ok(data)).await.is_ok(), "the call was reset");
+        }
+    }
+}

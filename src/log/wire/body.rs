@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 /// Whether the client ended its side by itself.
@@ -21,15 +23,44 @@ impl Whole {
     }
 }
 
-/// A body that says when it ended.
+/// How long a client that was answered may go on sending.
+const HEAR_OUT: Duration = Duration::from_secs(1);
+
+/// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that
+/// instead of the answer.
+pub(super) fn hear_out(mut body: Incoming) {
+    // Without a runtime the server is gone, and its connections are.
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return;
+    };
+    runtime.spawn(async move {
+        let heard = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+        // A client that never ends is reset at last.
+        let _ = tokio::time::timeout(HEAR_OUT, heard).await;
+    });
+}
+
+/// A body that says when it ended, and is heard out where the call was answered before.
 pub(super) struct Watched {
-    body: Incoming,
+    /// None once it ended, well or not.
+    body: Option<Incoming>,
     whole: Whole,
 }
 
 impl Watched {
     pub(super) fn new(body: Incoming, whole: Whole) -> Self {
-        Self { body, whole }
+        Self {
+            body: Some(body),
+            whole,
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            hear_out(body);
+        }
     }
 }
 
@@ -41,9 +72,17 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(polled, Poll::Ready(None)) {
-            self.whole.0.store(true, Ordering::Release);
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => {
+                self.whole.0.store(true, Ordering::Release);
+                self.body = None;
+            }
+            Poll::Ready(Some(Err(_))) => self.body = None,
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }
@@ -54,6 +93,8 @@ impl Body for Watched {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
     }
 }

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -39,9 +38,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// The official server's timers know no shorter one: a call without any time is answered if that takes none.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(5);
-
-/// How long a client that was answered may go on sending.
-const HEAR_OUT: Duration = Duration::from_secs(1);
 
 /// Why a log could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -174,14 +170,14 @@ async fn answer(
     }
     if !is_grpc(request.headers()) {
         let kind = request.headers().get(http::header::CONTENT_TYPE).cloned();
-        hear_out(request.into_body());
+        body::hear_out(request.into_body());
         return Ok(pages::not_grpc(kind.as_ref()));
     }
     let chosen = front.choose(request.uri().path(), request.headers()).await;
     let routes = match chosen {
         Ok(served) => served.routes.clone(),
         Err(status) => {
-            hear_out(request.into_body());
+            body::hear_out(request.into_body());
             return Ok(status.into_http());
         }
     };
@@ -212,14 +208,6 @@ fn say_unimplemented(headers: &mut http::HeaderMap) {
         let text = http::HeaderValue::from_static("Method is unimplemented.");
         headers.insert(tonic::Status::GRPC_MESSAGE, text);
     }
-}
-
-/// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that
-/// instead of the answer.
-fn hear_out(mut body: Incoming) {
-    tokio::spawn(tokio::time::timeout(HEAR_OUT, async move {
-        while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
-    }));
 }
 
 fn is_grpc(headers: &http::HeaderMap) -> bool {
