@@ -100,10 +100,10 @@ impl Access {
             metadata: metadata.into(),
         };
         let stream = StreamName::of(CATEGORY, actor.id);
-        self.log
-            .append(&stream, Expected::Any, vec![event])
-            .await
-            .map(|_| ())
+        fail::fail_point!("audit::before_record");
+        self.log.append(&stream, Expected::Any, vec![event]).await?;
+        fail::fail_point!("audit::recorded");
+        Ok(())
     }
 }
 

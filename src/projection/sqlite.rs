@@ -166,7 +166,9 @@ impl SqliteStore {
             )?
             .execute(params![service, position.0.cast_signed(), skipped])?;
         }
+        fail::fail_point!("projection::before_commit");
         tx.commit()?;
+        fail::fail_point!("projection::after_commit");
         self.held.extend(newly_held);
         self.counts.parked += parked;
         self.counts.skipped += skipped.iter().sum::<i64>().cast_unsigned();

@@ -42,7 +42,7 @@ const POINTS: &[(&str, &[u32])] = &[
 const HEALS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Two offers, one accepted; a mandatory task, its submission, the evaluation. A repeat of what was done changes nothing.
-async fn live(caller: &Authenticated, journey: &Journey) -> Result<(), Status> {
+pub async fn live(caller: &Authenticated, journey: &Journey) -> Result<(), Status> {
     journey.second("other").to_offer(caller).await?;
     journey.to_placement(caller).await?;
     let placement_id = journey.placement.to_string();

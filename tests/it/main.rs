@@ -23,6 +23,8 @@ mod certificate;
 mod crash;
 #[cfg(feature = "failpoints")]
 mod crash_life;
+#[cfg(feature = "failpoints")]
+mod crash_reads;
 mod disk;
 mod door;
 mod esdb;

@@ -69,6 +69,8 @@ pub(super) struct Appender<'c> {
     pub(super) index: StreamIndex,
     pub(super) protected: Protected,
     heads: Heads,
+    /// Whether any stream has metadata: where none has, none is looked for.
+    metastreams: bool,
     pub(super) recents: Recents,
     pub(super) ids_before: usize,
     types: HashMap<Arc<str>, i64>,
@@ -86,8 +88,9 @@ impl<'c> Appender<'c> {
         last_position: Position,
         last_recorded: Moment,
         ids_before: usize,
-    ) -> Self {
-        Self {
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            metastreams: statements.has_metastreams()?,
             statements,
             index,
             protected,
@@ -99,7 +102,7 @@ impl<'c> Appender<'c> {
             last_position,
             now: last_recorded,
             group: Vec::new(),
-        }
+        })
     }
 
     /// Begins a transaction at `now`. The clock may be set back; the log's times are not.
@@ -278,6 +281,7 @@ impl<'c> Appender<'c> {
         if let Some(owner) = rules::owner_of(stream) {
             // What it says of its stream changed.
             self.heads.remove(&owner);
+            self.metastreams = true;
         }
     }
 
@@ -370,7 +374,11 @@ impl<'c> Appender<'c> {
             return Ok(*head);
         }
         let (id, last) = self.place(stream)?;
-        let (_, described) = self.place(&stream.metastream())?;
+        let described = if self.metastreams {
+            self.place(&stream.metastream())?.1
+        } else {
+            None
+        };
         let soft_deleted = described.is_some() && rules::is_soft_deleted(&self.metadata(stream)?);
         let head = Head {
             id,

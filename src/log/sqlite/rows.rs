@@ -139,6 +139,12 @@ impl<'c> Statements<'c> {
         Ok(())
     }
 
+    /// Whether any stream ever had metadata.
+    pub(super) fn has_metastreams(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM streams WHERE name >= '$$' AND name < '$%')";
+        self.connection.query_row(sql, [], |row| row.get(0))
+    }
+
     pub(super) fn new_stream(&mut self, name: &str) -> Result<i64> {
         self.new_stream.insert([name])
     }

@@ -111,7 +111,7 @@ impl Writer {
             head,
             self.last_recorded,
             judge::ids_before(self.lock.left == Left::Open),
-        );
+        )?;
         let mut waiting = Vec::with_capacity(GROUP_APPENDS);
         let mut outcomes = Vec::with_capacity(GROUP_APPENDS);
         while self.queue.blocking_recv_many(&mut waiting, GROUP_APPENDS) > 0 {
