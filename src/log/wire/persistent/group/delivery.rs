@@ -15,7 +15,7 @@ impl Group {
     pub(super) fn take(&mut self, fed: Fed) {
         match fed {
             Fed::Event(number, resolved) => {
-                if self.live {
+                if number >= self.live_from {
                     self.came_live = self.came_live.saturating_add(1);
                 }
                 let before = self.examined.replace(number);

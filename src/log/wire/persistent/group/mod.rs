@@ -94,7 +94,9 @@ pub(super) struct Group {
     /// Everything up to here was examined.
     examined: Option<u64>,
     pub(super) live: bool,
-    /// Events that came since.
+    /// What begins here came after the group was started.
+    live_from: u64,
+    /// How many events that was.
     pub(super) came_live: usize,
     /// The source has failed: whoever joins is dropped.
     source_ended: bool,
@@ -114,11 +116,12 @@ pub(super) async fn start(
 ) -> Result<mpsc::Sender<Ask>, Status> {
     let parked = Parked::open(node, &key).await?;
     let checkpoint = Checkpoint::open(node, &key).await?;
+    let live_from = end_of(node, &key.source).await?;
     let next = match (checkpoint.written, settings.start) {
         (Some(done), _) => done.saturating_add(1),
         (None, Start::At(number)) => number,
         (None, Start::Between(at)) => first_at(at).0,
-        (None, Start::End) => end_of(node, &key.source).await?,
+        (None, Start::End) => live_from,
     };
     let (out, feed) = mpsc::channel(
         usize::try_from(settings.read_batch_size)
@@ -150,6 +153,7 @@ pub(super) async fn start(
         checkpoint,
         last_known: None,
         live: false,
+        live_from,
         came_live: 0,
         source_ended: false,
         total: 0,
