@@ -74,9 +74,12 @@ impl Reader {
             ReadFrom::End => place.last,
             ReadFrom::Revision(revision) => revision,
         };
+        self.names.begin_page();
+        let name = StreamName::new(stream.as_str()).unwrap_or_else(|_| stream.clone());
         let mut taken = Taken {
             connection: &snapshot,
             names: &mut self.names,
+            name,
             stream: &place,
             visible,
             limit,
@@ -231,6 +234,8 @@ fn metadata_of(
 struct Taken<'a> {
     connection: &'a Connection,
     names: &'a mut Names,
+    /// The stream's name, of this read alone: see [`Names::begin_page`].
+    name: StreamName,
     stream: &'a Place,
     visible: Visible,
     limit: usize,
@@ -347,7 +352,11 @@ impl Taken<'_> {
             return Err(missing(position));
         }
         let columns = Columns::of(row)?;
-        let stream = self.names.stream(self.connection, &columns)?;
+        let stream = if columns.stream == self.stream.id {
+            self.name.clone()
+        } else {
+            self.names.stream(self.connection, &columns)?
+        };
         let problem = |problem: &str| damaged(columns.position, stream.as_str(), problem);
         if (columns.stream, columns.revision) != (self.stream.id, revision) {
             return Err(problem("the stream index leads here from another event"));
