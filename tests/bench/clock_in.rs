@@ -49,6 +49,10 @@ use uuid::Uuid;
 use support::journey::{Journey, id};
 use support::server::{Authenticated, Server, with_token};
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Concurrent callers to measure.
 const CALLERS: [usize; 3] = [1, 32, 256];
 /// Connections that the callers share; one caller uses one.

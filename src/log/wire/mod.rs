@@ -9,6 +9,8 @@
 //!              (which of several logs, who may)
 //! ```
 //!
+//! What reads and subscriptions reply goes from `encode.rs` to the socket as bytes, many events to a chunk (`replies.rs`).
+//!
 //! Does: Streams, `PersistentSubscriptions`, `ServerFeatures`, Gossip, Operations, Monitoring and Users of one insecure
 //! node, and the HTTP pages that clients and tools ask for; several logs behind one address, read-only, for those whom a gate admits. What is not served answers `UNIMPLEMENTED`. Does not:
 //! look at credentials otherwise (ACLs are kept, not judged), run projections, or know what the events mean.
