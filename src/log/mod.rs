@@ -20,7 +20,8 @@
 //! [`Expected::StreamExists`] on a stream that holds the first event id: all ids there is a repeat, some there is
 //! a conflict; an expected revision below the current one: ids equal to those that follow it is a repeat, anything
 //! else a conflict; an expected revision above: a conflict. A repeat writes nothing and answers what the first
-//! call answered, with [`Appended::repeated`]. An append of no events writes nothing and checks the revision.
+//! call answered, with [`Appended::repeated`]; where an id is there several times and no revision is expected, its first
+//! event counts. An append of no events writes nothing and checks the revision.
 //!
 //! **Read.** Forward reads include their start, backward ones too ([`ReadFrom`]). A stream's metadata
 //! (`$maxAge`, `$maxCount`, `$tb`) hides events from stream reads and from nothing else. A row whose digest does not fit is
@@ -30,7 +31,9 @@
 //! [`Delivery::CaughtUp`] each time the end was reached. A slow reader is never dropped, costs bounded memory, and
 //! never holds up an append.
 //!
-//! **Delete** hides a stream until it is appended to again, revisions going on; **tombstone** ends it for ever.
+//! **Delete** hides a stream until it or its metadata is written again, revisions going on; what its metadata said before
+//! is gone. **Tombstone** ends it for ever. A metastream ends with its stream, or by a tombstone of its own: what it said
+//! applies no more. It cannot be deleted.
 //! Protected categories refuse both, and metadata that hides ([`AppendError::Protected`]).
 //!
 //! **After a failed write** nothing of it is there, or, where the machinery cannot tell, what a retry with the same ids finds out. A
