@@ -21,11 +21,13 @@ struct RegisterOpenedV1 {
     start_date: Date,
 }
 
-/// Clocked in, clocked out, frozen, reopened, closed: something on a day.
+/// Clocked in, clocked out, frozen, reopened, closed: something on a day. The ids are named one by one: most events of
+/// the longest streams have this form, and a flattened struct is read by way of a copy of everything.
 #[derive(Serialize, Deserialize)]
 struct OnDayV1 {
-    #[serde(flatten)]
-    ids: PlacementIds,
+    placement_id: Uuid,
+    student_id: Uuid,
+    internship_id: Uuid,
     #[serde(with = "day")]
     date: Date,
 }
@@ -151,7 +153,15 @@ impl Stored for Register {
             | Event::ClockedOut { ids, date }
             | Event::RegisterFrozen { ids, date }
             | Event::RegisterReopened { ids, date }
-            | Event::RegisterClosed { ids, date } => write_json(name, V1, &OnDayV1 { ids, date }),
+            | Event::RegisterClosed { ids, date } => {
+                let stored = OnDayV1 {
+                    placement_id: ids.placement_id,
+                    student_id: ids.student_id,
+                    internship_id: ids.internship_id,
+                    date,
+                };
+                write_json(name, V1, &stored)
+            }
             Event::AbsenceRecorded {
                 ids,
                 date,
@@ -250,7 +260,12 @@ fn on_day(
     event: fn(PlacementIds, Date) -> Event,
 ) -> Result<Event, WireError> {
     let stored: OnDayV1 = read_json(event_type, data)?;
-    Ok(event(stored.ids, stored.date))
+    let ids = PlacementIds {
+        placement_id: stored.placement_id,
+        student_id: stored.student_id,
+        internship_id: stored.internship_id,
+    };
+    Ok(event(ids, stored.date))
 }
 
 impl From<RegisterOpenedV1> for Event {
