@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::decode::{Columns, Names, Page, damaged};
+use super::gaps::first_not_scavenged;
 use super::index::Unwritten;
 use super::reader::{Reader, SLICE_BYTES, failed, prepared};
 use super::rows::{from_column, to_column};
@@ -332,7 +333,14 @@ impl Taken<'_> {
                 .query([to_column(*position)])
                 .map_err(|error| failed(&error))?;
             let row = rows.next().map_err(|error| failed(&error))?;
-            let row = row.ok_or_else(|| missing(*position))?;
+            let Some(row) = row else {
+                let gone = first_not_scavenged(connection, *position, *position);
+                match gone.map_err(|error| failed(&error))? {
+                    Some(_) => return Err(missing(*position)),
+                    // After the memory was looked at.
+                    None => continue,
+                }
+            };
             if !self.take(row, *revision, *position, direction)? {
                 return Ok(false);
             }

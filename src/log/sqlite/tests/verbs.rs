@@ -297,6 +297,39 @@ async fn expired_events_go_by_the_clock_and_the_file_shrinks() {
 }
 
 #[tokio::test]
+async fn what_was_scavenged_after_the_newest_entries_were_read_is_no_damage() {
+    let home = tempfile::tempdir().unwrap();
+    let options = Options {
+        index_after: 1_000,
+        ..options(&TestClock::new())
+    };
+    let log = SqliteLog::open(home.path(), options).unwrap();
+    let s = stream("a-1");
+    let events = (0..10).map(event).collect();
+    log.append(&s, Expected::NoStream, events).await.unwrap();
+    // It has all ten entries in memory.
+    let beside = SqliteLog::beside(home.path()).unwrap();
+    let last_two = StreamMetadata {
+        max_count: Some(2),
+        ..StreamMetadata::default()
+    };
+    log.set_metadata(&s, Expected::Any, last_two).await.unwrap();
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 8);
+    log.set_metadata(&s, Expected::Any, StreamMetadata::default())
+        .await
+        .unwrap();
+    for (from, direction) in [
+        (ReadFrom::Start, Direction::Forward),
+        (ReadFrom::End, Direction::Backward),
+    ] {
+        for log in [&log, &beside] {
+            let left = log.read_stream(&s, from, direction, 100).await.unwrap();
+            assert_eq!(left.events.len(), 2, "{direction:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn certificates_and_audit_are_kept_whatever_is_asked() {
     let home = tempfile::tempdir().unwrap();
     let log = SqliteLog::open(home.path(), Options::default()).unwrap();
