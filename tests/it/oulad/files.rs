@@ -118,16 +118,18 @@ pub fn patience() -> Duration {
 }
 
 fn full() -> bool {
-    std::env::var_os("ANNALS_FULL").is_some()
+    all_of_oulad().is_some()
+}
+
+/// The folder of the OULAD files, where the long proofs are wanted and it is there.
+fn all_of_oulad() -> Option<PathBuf> {
+    std::env::var_os("ANNALS_FULL")?;
+    std::env::var_os("ANNALS_OULAD_DIR").map(PathBuf::from)
 }
 
 fn records() -> PathBuf {
-    if !full() {
-        return Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oulad-sample");
-    }
-    std::env::var_os("ANNALS_OULAD_DIR")
-        .expect("ANNALS_FULL needs ANNALS_OULAD_DIR, the folder of the OULAD files")
-        .into()
+    let sample = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oulad-sample");
+    all_of_oulad().unwrap_or_else(sample)
 }
 
 fn python(script: &str, arguments: &[&Path]) -> String {

@@ -1,7 +1,7 @@
 //! Guards against: an import that loses, doubles or misjudges a record, and read models that depend on when or how
 //! often the server died while they were built.
 //!
-//! Runs on the sample in `tests/data`; with `ANNALS_FULL=1` on all of OULAD, in the folder that `ANNALS_OULAD_DIR` names.
+//! Runs on the sample in `tests/data`; with `ANNALS_FULL=1` on all of OULAD, where `ANNALS_OULAD_DIR` names its folder.
 
 mod files;
 mod fixed;
