@@ -2,7 +2,7 @@
 //! key, or that does not go when told to.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use annals::kernel::{Actor, Role};
@@ -22,7 +22,7 @@ use crate::support::journey::id;
 use crate::support::server::{Server, with_token};
 
 fn annals(arguments: &[&str]) -> Output {
-    Command::new(Server::binary())
+    Server::command()
         .args(arguments)
         .env("ANNALS_TELEMETRY_LEVEL", "error")
         .output()

@@ -1,7 +1,7 @@
 //! Guards against: a move between engines that loses, changes or reorders an event, or that cannot be taken up again.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 use annals::kernel::{StreamName, derived_id};
@@ -54,9 +54,7 @@ async fn tombstone(log: &SqliteLog) {
 }
 
 fn annals_log_copy(from: &str, to: &str) -> Output {
-    Command::new(Server::binary())
-        .env_remove("ANNALS_FULL")
-        .env_remove("ANNALS_TEST_ESDB")
+    Server::command()
         .args(["log", "copy", from, to, "--service", "applications"])
         .output()
         .unwrap()

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -209,9 +209,7 @@ struct Process(Child);
 
 impl Process {
     fn start(data: &Path, address: SocketAddr) -> Self {
-        let child = Command::new(Server::binary())
-            .env_remove("ANNALS_FULL")
-            .env_remove("ANNALS_TEST_ESDB")
+        let child = Server::command()
             .args(["log", "serve", "--data"])
             .arg(data)
             .args(["--listen", &address.to_string()])

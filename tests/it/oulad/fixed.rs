@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use crate::support::server::Server;
 
@@ -23,7 +23,7 @@ impl Fixed {
     }
 
     fn start_at(data: &Path, address: &str) -> Self {
-        let mut child = Command::new(Server::binary())
+        let mut child = Server::command()
             .args(["serve", "--listen", address, "--data"])
             .arg(data)
             .stdout(Stdio::piped())
@@ -63,7 +63,7 @@ impl Drop for Fixed {
 
 /// A token of `role`, of the key in `data`, for a caller that is nobody in particular.
 pub fn mint(data: &Path, role: &str) -> String {
-    let minted = Command::new(Server::binary())
+    let minted = Server::command()
         .args(["token", "mint", "--data"])
         .arg(data)
         .args([

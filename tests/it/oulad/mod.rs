@@ -9,7 +9,7 @@ mod models;
 mod view;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use annals::projection::Scope;
 use serde_json::Value;
@@ -72,7 +72,7 @@ async fn the_import_shows_what_the_files_imply_and_a_second_one_changes_nothing(
 
 /// Builds every read model beside the live one, as an operator does.
 fn rebuild_all(server: &Server, data: &Path) {
-    let built = Command::new(Server::binary())
+    let built = Server::command()
         .args(["projections", "rebuild", "--all", "--data"])
         .arg(data)
         .args(["--target", &format!("http://{}", server.address)])
@@ -139,7 +139,7 @@ fn import(address: &str, data: &Path, files: &Files) -> Value {
 }
 
 fn begin_import(address: &str, token: &str, files: &Files) -> Child {
-    Command::new(Server::binary())
+    Server::command()
         .arg("import")
         .arg(files.commands())
         .args(["--json", "--target", &format!("http://{address}")])
