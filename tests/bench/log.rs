@@ -1,6 +1,9 @@
 //! The embedded log beside the disk: durable appends at several numbers of callers against a plain file with one
 //! `fdatasync` a group, and sequential replay. `cargo bench --bench log [-- SECONDS]`.
 //!
+//! `ANNALS_BENCH_DIR` says on which disk, `ANNALS_BENCH_CALLERS=N` measures the appends of so many callers alone,
+//! `ANNALS_BENCH_ONLY=replay` the replay alone.
+//!
 //! With `--tail` the log is measured twice: with SQLite's checkpoints inside commits, as they were, and with the
 //! thread that does them now.
 

@@ -1,4 +1,5 @@
-//! Opening: options, what is checked first, what can be wrong. Takes as long for twenty million events as for none.
+//! Opening: options, what is checked first, what can be wrong. Takes as long for twenty million events as for none,
+//! but for the events that a crash left out of the stream index, and for the first open of a log of version 1.
 
 use std::fs::File;
 use std::io::Read;

@@ -188,8 +188,8 @@ fn create(connection: &Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes a log of version 1 one of today, in one transaction. The only change that takes the longer the more is there: some
-/// seconds for ten million events.
+/// Makes a log of version 1 one of today, in one transaction. Once in a log's life an open that takes the longer the more is
+/// there.
 fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
     tracing::info!("the log has schema version 1: its stream index is being written");
     let carried = connection.execute_batch(&format!(
