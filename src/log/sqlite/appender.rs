@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use foldhash::fast::RandomState;
 
+use super::group::Group;
 use super::heads::{self, Head, Heads, Recent, Recents};
 use super::import::Numbering;
 use super::index::StreamIndex;
 use super::judge::{Verdict, check_ending, wrong};
-use super::rows::{Row, Statements};
+use super::rows::Statements;
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::canonical::{self, Parts};
 use crate::log::rules::{self, Protected, TOMBSTONE_REVISION};
@@ -73,11 +75,11 @@ pub(super) struct Appender<'c> {
     metastreams: bool,
     pub(super) recents: Recents,
     pub(super) ids_before: usize,
-    types: HashMap<Arc<str>, i64>,
+    types: HashMap<Arc<str>, i64, RandomState>,
     scratch: BytesMut,
     pub(super) last_position: Position,
     now: Moment,
-    group: Vec<RecordedEvent>,
+    pub(super) group: Group,
 }
 
 impl<'c> Appender<'c> {
@@ -97,11 +99,11 @@ impl<'c> Appender<'c> {
             heads: heads::heads(),
             recents: Recents::default(),
             ids_before,
-            types: HashMap::new(),
+            types: HashMap::default(),
             scratch: BytesMut::new(),
             last_position,
             now: last_recorded,
-            group: Vec::new(),
+            group: Group::default(),
         })
     }
 
@@ -120,11 +122,12 @@ impl<'c> Appender<'c> {
         fail::fail_point!("log-sync", |_| Err(injected_as(
             rusqlite::ffi::SQLITE_IOERR_FSYNC
         )));
+        self.group.insert(&mut self.statements)?;
         self.index.write_some(&mut self.statements)?;
         self.statements.commit()?;
         self.index.committed();
         fail::fail_point!("log-committed", |_| Err(injected()));
-        Ok(std::mem::take(&mut self.group))
+        Ok(self.group.take())
     }
 
     /// Gives up the transaction that failed with `error`; answers the worse of both errors.
@@ -295,12 +298,11 @@ impl<'c> Appender<'c> {
     ) -> rusqlite::Result<()> {
         let position = Position(self.last_position.0 + 1);
         let event_type = self.type_id(&event.event_type)?;
-        let recorded_micros = recorded_at.unix_micros();
         self.scratch.clear();
         let parts = Parts {
             position: position.0,
             revision,
-            recorded_micros,
+            recorded_micros: recorded_at.unix_micros(),
             id: event.id,
             is_json: event.is_json,
             stream: stream.as_str(),
@@ -309,21 +311,8 @@ impl<'c> Appender<'c> {
             metadata: &event.metadata,
         };
         parts.put(&mut self.scratch);
-        self.statements.insert(&Row {
-            position: position.0,
-            stream: stream_id,
-            revision,
-            event_type,
-            is_json: event.is_json,
-            recorded_micros,
-            id: event.id,
-            digest: &canonical::sha256(&self.scratch),
-            data: &event.data,
-            metadata: &event.metadata,
-        })?;
-        self.last_position = position;
-        self.index.add(stream_id, revision, position.0);
-        self.group.push(RecordedEvent {
+        let digest = canonical::sha256(&self.scratch);
+        let event = RecordedEvent {
             position,
             stream: stream.clone(),
             revision,
@@ -333,7 +322,12 @@ impl<'c> Appender<'c> {
             data: event.data,
             metadata: event.metadata,
             recorded_at,
-        });
+        };
+        let numbers = (stream_id, event_type);
+        self.group
+            .add(&mut self.statements, event, numbers, digest)?;
+        self.last_position = position;
+        self.index.add(stream_id, revision, position.0);
         Ok(())
     }
 
@@ -412,7 +406,10 @@ impl<'c> Appender<'c> {
             return Ok(None);
         };
         match self.index.at(&mut self.statements, id, last)? {
-            Some(position) => self.statements.payload(position),
+            Some(position) => {
+                self.group.insert_for(&mut self.statements, position)?;
+                self.statements.payload(position)
+            }
             None => Ok(None),
         }
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::SqliteLog;
-use super::index::Unwritten;
 use super::shared::Shared;
 use super::tools::{self, ToolError};
+use super::unwritten::Unwritten;
 use super::writer;
 use crate::log::rules;
 

@@ -11,20 +11,21 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use super::schema::{self, Role};
 
-/// Pages that may have been written between two turns of the thread: 16 MiB.
-const TURN_PAGES: usize = 4096;
-
-/// Pages that an append touches at most beside its payload: its row's, its index entry's, a new stream's name.
-const APPEND_PAGES: usize = 3;
-
-/// Bytes of a page.
-const PAGE_BYTES: usize = 4096;
+/// Pages written between two turns of the thread: 16 MiB.
+const TURN_PAGES: i64 = 4_096;
 
 /// Pages in the write-ahead log from which it has to begin anew: 16,384 pages of 4 KiB are 64 MiB.
 const RESET_PAGES: i64 = 16_384;
+
+/// Pages that the writer may be left to copy before the log begins anew: some milliseconds.
+const LEFT_PAGES: i64 = 256;
+
+/// Times that the thread copies what was written while it copied.
+const AGAIN: usize = 4;
 
 /// Pages in the write-ahead log from which SQLite checkpoints by itself, inside a commit: its own default.
 const COMMIT_PAGES: i64 = 1_000;
@@ -42,60 +43,73 @@ pub enum CheckpointBy {
 pub(super) struct Checkpoints {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// Pages in the write-ahead log when the thread last looked.
-    pages: Arc<AtomicI64>,
-    /// Pages written since the last turn, guessed high.
-    written: usize,
+    pages: Arc<Pages>,
+    /// Pages in the write-ahead log when the thread was last woken.
+    woken_at: i64,
+}
+
+/// Pages in the write-ahead log.
+#[derive(Debug, Default)]
+struct Pages {
+    /// After the last commit.
+    now: AtomicI64,
+    /// When the thread had copied all but little of them.
+    copied: AtomicI64,
 }
 
 impl Checkpoints {
     /// Starts the thread.
     pub(super) fn start(
         path: &Path,
-        writer: &Connection,
+        writer: &mut Connection,
         by: CheckpointBy,
     ) -> Result<Self, super::OpenError> {
+        let pages = Arc::new(Pages::default());
+        let mut started = Self {
+            wake: None,
+            thread: None,
+            pages: Arc::clone(&pages),
+            woken_at: 0,
+        };
         if by == CheckpointBy::Commit {
             writer.pragma_update(None, "wal_autocheckpoint", COMMIT_PAGES)?;
-            return Ok(Self {
-                wake: None,
-                thread: None,
-                pages: Arc::default(),
-                written: 0,
-            });
+            return Ok(started);
         }
+        let committed = Arc::clone(&pages);
+        writer.wal_hook(Some(move |_: &mut Wal, pages| {
+            committed.now.store(i64::from(pages), Ordering::Relaxed);
+            Ok(())
+        }))?;
         let connection = schema::open_other(path, Role::Checkpointer)?;
         let (wake, woken) = sync_channel(1);
-        let pages = Arc::new(AtomicI64::new(0));
-        let seen = Arc::clone(&pages);
         let thread = std::thread::Builder::new()
             .name("log-checkpoint".into())
-            .spawn(move || run(&connection, &woken, &seen))
+            .spawn(move || run(&connection, &woken, &pages))
             .map_err(|source| super::OpenError::Io {
                 path: path.to_owned(),
                 source,
             })?;
-        Ok(Self {
-            wake: Some(wake),
-            thread: Some(thread),
-            pages,
-            written: 0,
-        })
+        started.wake = Some(wake);
+        started.thread = Some(thread);
+        Ok(started)
     }
 
-    /// Called by the writer between two groups, with the size of the last one.
-    pub(super) fn after_commit(&mut self, writer: &Connection, appends: usize, bytes: usize) {
-        self.written += (appends + 1) * APPEND_PAGES + bytes / PAGE_BYTES;
-        if self.written < TURN_PAGES {
-            return;
-        }
-        self.written = 0;
-        if self.pages.load(Ordering::Relaxed) >= RESET_PAGES {
-            // The thread copied nearly all a moment ago. If a reader is in the way, the next turn tries again.
-            self.pages.store(0, Ordering::Relaxed);
+    /// Called by the writer between two groups.
+    pub(super) fn after_commit(&mut self, writer: &Connection) {
+        if self.pages.copied.load(Ordering::Relaxed) >= RESET_PAGES {
+            // The thread left little. If a reader is in the way, the next turn tries again.
+            self.pages.copied.store(0, Ordering::Relaxed);
             copy(writer);
+        }
+        let pages = self.pages.now.load(Ordering::Relaxed);
+        if pages < self.woken_at {
+            // It began anew.
+            self.woken_at = 0;
+        }
+        if pages < self.woken_at + TURN_PAGES {
             return;
         }
+        self.woken_at = pages;
         if let Some(wake) = &self.wake {
             let _ = wake.try_send(());
         }
@@ -110,20 +124,28 @@ impl Checkpoints {
     }
 }
 
-fn run(connection: &Connection, woken: &Receiver<()>, seen: &AtomicI64) {
+fn run(connection: &Connection, woken: &Receiver<()>, pages: &Pages) {
     while woken.recv().is_ok() {
-        if let Some(pages) = copy(connection) {
-            seen.store(pages, Ordering::Relaxed);
+        let mut copied = copy(connection);
+        for _ in 0..AGAIN {
+            let left = copied.map_or(0, |copied| pages.now.load(Ordering::Relaxed) - copied);
+            if left < LEFT_PAGES {
+                break;
+            }
+            copied = copy(connection);
+        }
+        if let Some(copied) = copied {
+            pages.copied.store(copied, Ordering::Relaxed);
         }
     }
 }
 
-/// Copies what can be copied without waiting for anybody; answers the pages in the write-ahead log. A failure
-/// loses nothing: everything stays where it is, and the next turn tries again.
+/// Copies what can be copied without waiting for anybody; answers the pages of the write-ahead log up to which all are
+/// copied. A failure loses nothing: everything stays where it is, and the next turn tries again.
 fn copy(connection: &Connection) -> Option<i64> {
     fail::fail_point!("log-checkpoint", |_| None);
-    let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1));
-    match pages {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
+    match copied {
         Ok(pages) => Some(pages),
         Err(error) => {
             tracing::warn!(%error, "a checkpoint of the log failed, it will be tried again");

@@ -14,12 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::appender::Operation;
 use super::checkpoint::{self, Checkpoints};
 use super::halves;
-use super::index::{self, Unwritten};
+use super::index;
 use super::lock::Left;
 use super::open::{OpenError, Options, Place};
 use super::schema;
 use super::shared::{Shared, closed};
 use super::subscription::Subscription;
+use super::unwritten::Unwritten;
 use super::writer::{self, Outcome, Request, Writer};
 use crate::kernel::{Moment, Position, StreamName};
 use crate::log::rules::Protected;
@@ -53,7 +54,7 @@ impl SqliteLog {
     /// Locked, foreign, of another version, or visibly damaged; see [`OpenError`].
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
         let mut place = Place::take(dir)?;
-        let connection = schema::open_writer(&place.database)?;
+        let mut connection = schema::open_writer(&place.database)?;
         if place.lock.left == Left::Open {
             checkpoint::settle(&connection)?;
         }
@@ -65,7 +66,7 @@ impl SqliteLog {
         let shared = Arc::new(Shared::new(place.database.clone(), clock, head, unwritten));
         let (queue, requests) = mpsc::channel(options.queue_appends.max(1));
         let writer = Writer {
-            checkpoints: Checkpoints::start(&place.database, &connection, options.checkpoints)?,
+            checkpoints: Checkpoints::start(&place.database, &mut connection, options.checkpoints)?,
             connection,
             queue: requests,
             shared: Arc::clone(&shared),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use crate::kernel::{Revision, StreamName};
@@ -48,8 +49,8 @@ pub(super) fn heads() -> Heads {
 /// The last ids of streams that are appended to at no particular revision, by stream number.
 #[derive(Debug, Default)]
 pub(super) struct Recents {
-    young: HashMap<i64, Recent>,
-    old: HashMap<i64, Recent>,
+    young: HashMap<i64, Recent, RandomState>,
+    old: HashMap<i64, Recent, RandomState>,
     /// Ids in the young generation.
     ids: usize,
 }
@@ -118,16 +119,16 @@ impl Recent {
 /// old one is dropped.
 #[derive(Debug)]
 pub(super) struct Generations<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     limit: usize,
 }
 
 impl<K: Eq + Hash + Clone, V> Generations<K, V> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             limit,
         }
     }
@@ -203,7 +204,9 @@ mod tests {
             let recent = recents.get(stream).unwrap();
             assert_eq!(recent.revision_of(Uuid::nil()), Some(0));
         }
-        let kept = |map: &HashMap<i64, Recent>| map.values().map(|r| r.ids.len()).sum::<usize>();
+        let kept = |map: &HashMap<i64, Recent, RandomState>| {
+            map.values().map(|r| r.ids.len()).sum::<usize>()
+        };
         assert!(kept(&recents.young) + kept(&recents.old) <= 2 * (IDS + 1000));
         assert!(recents.get(0).is_none());
     }

@@ -242,6 +242,7 @@ impl Appender<'_> {
     }
 
     pub(super) fn remove(&mut self, positions: &[u64]) -> Result<Appended, Halt> {
+        self.group.insert(&mut self.statements)?;
         for (first, last) in ranges(positions) {
             self.statements.mark_scavenged(first, last)?;
             self.statements.delete_between(first, last)?;

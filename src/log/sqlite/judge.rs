@@ -69,6 +69,9 @@ impl Appender<'_> {
         let (Some(stream), Some(_)) = (head.id, head.last) else {
             return Ok(Some(Verdict::Write));
         };
+        if self.recents.get(stream).is_none() {
+            self.group.insert(&mut self.statements)?;
+        }
         let recent = recent_of(
             &mut self.recents,
             &self.index,
@@ -116,6 +119,7 @@ impl Appender<'_> {
         let Some(position) = self.index.at(&mut self.statements, stream, revision)? else {
             return Ok(false);
         };
+        self.group.insert_for(&mut self.statements, position)?;
         Ok(self.statements.id_at(position)? == Some(id))
     }
 

@@ -10,10 +10,10 @@ use rusqlite::{Connection, Row, params};
 
 use super::decode::{Columns, Names, Page, damaged};
 use super::gaps::Walk;
-use super::index::Unwritten;
 use super::rows::to_column;
 use super::schema;
 use super::shared::unavailable;
+use super::unwritten::Unwritten;
 use crate::kernel::Position;
 use crate::log::rules;
 use crate::log::{AllSlice, Direction, Filter, ReadError};

@@ -3,8 +3,23 @@
 use rusqlite::{Connection, OptionalExtension, Result, Statement, params};
 use uuid::Uuid;
 
+use super::group::ROWS;
+use super::unwritten::Entry;
 use crate::kernel::Revision;
 use crate::log::canonical::Digest;
+
+const INSERT: &str = "INSERT INTO events (position, stream, revision, type, json, recorded, id, digest, data, metadata) VALUES ";
+
+/// Columns of an event.
+const COLUMNS: usize = 10;
+
+const INDEX: &str = "INSERT INTO stream_index (stream, revision, position) VALUES ";
+
+/// Entries of the stream index that one statement writes.
+const ENTRIES: usize = 32;
+
+/// Columns of an entry.
+const ENTRY_COLUMNS: usize = 3;
 
 /// Columns of a row to insert.
 pub(super) struct Row<'a> {
@@ -26,9 +41,11 @@ pub(super) struct Statements<'c> {
     begin: Statement<'c>,
     commit: Statement<'c>,
     insert: Statement<'c>,
+    insert_all: Statement<'c>,
     new_stream: Statement<'c>,
     stream_id: Statement<'c>,
     index: Statement<'c>,
+    index_all: Statement<'c>,
     mark_indexed: Statement<'c>,
     indexed_at: Statement<'c>,
     indexed_last: Statement<'c>,
@@ -41,21 +58,17 @@ pub(super) struct Statements<'c> {
 
 impl<'c> Statements<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
-        let prepare = |sql| connection.prepare(sql);
+        let prepare = |sql: &str| connection.prepare(sql);
         Ok(Self {
             connection,
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
-            insert: prepare(
-                "INSERT INTO events (position, stream, revision, type, json, recorded, id, digest, data, metadata)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?,
+            insert: prepare(&values(INSERT, COLUMNS, 1, ""))?,
+            insert_all: prepare(&values(INSERT, COLUMNS, ROWS, ""))?,
             new_stream: prepare("INSERT INTO streams (name) VALUES (?1)")?,
             stream_id: prepare("SELECT id FROM streams WHERE name = ?1")?,
-            index: prepare(
-                "INSERT INTO stream_index (stream, revision, position) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO NOTHING",
-            )?,
+            index: prepare(&values(INDEX, ENTRY_COLUMNS, 1, UNLESS_THERE))?,
+            index_all: prepare(&values(INDEX, ENTRY_COLUMNS, ENTRIES, UNLESS_THERE))?,
             mark_indexed: prepare("UPDATE indexed SET position = ?1")?,
             indexed_at: prepare(
                 "SELECT position FROM stream_index WHERE stream = ?1 AND revision = ?2",
@@ -88,21 +101,22 @@ impl<'c> Statements<'c> {
         self.connection.execute_batch("ROLLBACK")
     }
 
-    pub(super) fn insert(&mut self, row: &Row<'_>) -> Result<()> {
-        self.insert
-            .execute(params![
-                to_column(row.position),
-                row.stream,
-                to_column(row.revision),
-                row.event_type,
-                row.is_json,
-                row.recorded_micros,
-                row.id.as_bytes(),
-                row.digest,
-                row.data,
-                row.metadata,
-            ])
-            .map(drop)
+    /// Inserts events, at most [`ROWS`].
+    pub(super) fn insert<'e>(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = Row<'e>>,
+    ) -> Result<()> {
+        if rows.len() == ROWS {
+            for (at, row) in rows.enumerate() {
+                row.bind(&mut self.insert_all, at * COLUMNS)?;
+            }
+            return self.insert_all.raw_execute().map(drop);
+        }
+        for row in rows {
+            row.bind(&mut self.insert, 0)?;
+            self.insert.raw_execute()?;
+        }
+        Ok(())
     }
 
     /// Writes positions down as scavenged, both included: their rows may then be deleted.
@@ -155,12 +169,33 @@ impl<'c> Statements<'c> {
             .optional()
     }
 
-    /// Adds an entry of the stream index, unless it is there.
-    pub(super) fn index(&mut self, stream: i64, revision: Revision, position: u64) -> Result<()> {
-        let entry = params![stream, to_column(revision), to_column(position)];
-        if self.index.execute(entry)? == 0 && self.indexed_at(stream, revision)? != Some(position) {
-            let what = format!("position {position} has the revision of another event");
-            return Err(super::index::corrupt(what));
+    /// Adds entries to the stream index, unless they are there.
+    pub(super) fn index(&mut self, entries: &[Entry]) -> Result<()> {
+        let mut chunks = entries.chunks_exact(ENTRIES);
+        for chunk in &mut chunks {
+            for (at, entry) in chunk.iter().enumerate() {
+                bind_entry(&mut self.index_all, at * ENTRY_COLUMNS, entry)?;
+            }
+            if self.index_all.raw_execute()? < ENTRIES {
+                self.check_indexed(chunk)?;
+            }
+        }
+        for entry in chunks.remainder() {
+            bind_entry(&mut self.index, 0, entry)?;
+            if self.index.raw_execute()? == 0 {
+                self.check_indexed(std::slice::from_ref(entry))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was there is what would have been written.
+    fn check_indexed(&mut self, entries: &[Entry]) -> Result<()> {
+        for ((stream, revision), position) in entries {
+            if self.indexed_at(*stream, *revision)? != Some(*position) {
+                let what = format!("position {position} has the revision of another event");
+                return Err(super::index::corrupt(what));
+            }
         }
         Ok(())
     }
@@ -225,6 +260,38 @@ impl<'c> Statements<'c> {
             .query_row([to_column(position)], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
     }
+}
+
+/// A repeated entry is no error; whether it is the same is looked at then.
+const UNLESS_THERE: &str = " ON CONFLICT DO NOTHING";
+
+/// A statement that writes `rows` rows of `columns` columns.
+fn values(insert: &str, columns: usize, rows: usize, end: &str) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    format!("{insert}{}{end}", vec![row; rows].join(","))
+}
+
+impl Row<'_> {
+    /// Binds the row behind so many parameters.
+    fn bind(&self, statement: &mut Statement<'_>, before: usize) -> Result<()> {
+        statement.raw_bind_parameter(before + 1, to_column(self.position))?;
+        statement.raw_bind_parameter(before + 2, self.stream)?;
+        statement.raw_bind_parameter(before + 3, to_column(self.revision))?;
+        statement.raw_bind_parameter(before + 4, self.event_type)?;
+        statement.raw_bind_parameter(before + 5, self.is_json)?;
+        statement.raw_bind_parameter(before + 6, self.recorded_micros)?;
+        statement.raw_bind_parameter(before + 7, self.id.as_bytes())?;
+        statement.raw_bind_parameter(before + 8, self.digest)?;
+        statement.raw_bind_parameter(before + 9, self.data)?;
+        statement.raw_bind_parameter(before + COLUMNS, self.metadata)
+    }
+}
+
+fn bind_entry(statement: &mut Statement<'_>, before: usize, entry: &Entry) -> Result<()> {
+    let ((stream, revision), position) = entry;
+    statement.raw_bind_parameter(before + 1, stream)?;
+    statement.raw_bind_parameter(before + 2, to_column(*revision))?;
+    statement.raw_bind_parameter(before + ENTRY_COLUMNS, to_column(*position))
 }
 
 /// SQLite's integers are signed; positions and revisions stay below `i64::MAX`.

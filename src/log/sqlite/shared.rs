@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::index::Unwritten;
 use super::reader::Reader;
 use super::tail::Tail;
+use super::unwritten::Unwritten;
 use crate::kernel::Position;
 use crate::log::rules::Clock;
 use crate::log::{Health, ReadError};

@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::decode::{Columns, Names, Page, damaged};
 use super::gaps::first_not_scavenged;
-use super::index::Unwritten;
 use super::reader::{Reader, SLICE_BYTES, failed, prepared};
 use super::rows::{from_column, to_column};
+use super::unwritten::Unwritten;
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION, Visible};
 use crate::log::{Direction, ReadError, ReadFrom, StreamMetadata, StreamSlice};

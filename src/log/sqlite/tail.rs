@@ -13,7 +13,7 @@ const EVENTS: usize = 4096;
 const BYTES: usize = 2 * 1024 * 1024;
 
 /// The events of one commit.
-type Group = Arc<[RecordedEvent]>;
+type Group = Arc<Vec<RecordedEvent>>;
 
 /// The groups committed last, within [`EVENTS`] and [`BYTES`].
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Tail {
     /// Adds a commit's events and forgets the oldest ones.
     pub(super) fn push(&self, group: Vec<RecordedEvent>) {
         let bytes = group.iter().map(weight).sum();
-        let group: Group = group.into();
+        let group = Group::new(group);
         let mut tail = self.lock();
         tail.events += group.len();
         tail.bytes += bytes;

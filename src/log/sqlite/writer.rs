@@ -125,22 +125,17 @@ impl Writer {
                     &self.clock,
                     &mut outcomes,
                 );
-                let bytes = match done {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        let error = appender.rollback(error);
-                        let in_group = outcomes.drain(..).map(|(reply, _)| reply);
-                        let behind = waiting.map(|request| self.shared.taken(request));
-                        self.shared.fail(&error, in_group.chain(behind));
-                        return Err(error);
-                    }
-                };
-                let appends = outcomes.len();
+                if let Err(error) = done {
+                    let error = appender.rollback(error);
+                    let in_group = outcomes.drain(..).map(|(reply, _)| reply);
+                    let behind = waiting.map(|request| self.shared.taken(request));
+                    self.shared.fail(&error, in_group.chain(behind));
+                    return Err(error);
+                }
                 for (reply, outcome) in outcomes.drain(..) {
                     let _ = reply.send(outcome);
                 }
-                self.checkpoints
-                    .after_commit(&self.connection, appends, bytes);
+                self.checkpoints.after_commit(&self.connection);
             }
         }
         appender.finish()
@@ -196,14 +191,14 @@ impl Drop for PanicWatch {
     }
 }
 
-/// One transaction: as many requests as fit, their outcomes to be told once this returns. Answers its bytes.
+/// One transaction: as many requests as fit, their outcomes to be told once this returns.
 fn write_group(
     appender: &mut Appender<'_>,
     requests: impl Iterator<Item = Request>,
     shared: &Shared,
     clock: &Clock,
     outcomes: &mut Vec<(oneshot::Sender<Outcome>, Outcome)>,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<()> {
     appender.begin(clock())?;
     let mut bytes = 0;
     for request in requests {
@@ -227,7 +222,7 @@ fn write_group(
     let written = appender.commit()?;
     fail::fail_point!("log-publish", |_| Err(super::appender::injected()));
     shared.publish(written);
-    Ok(bytes)
+    Ok(())
 }
 
 /// Stands for an outcome that is never sent.
