@@ -44,6 +44,7 @@
 pub mod canonical;
 pub mod contract;
 pub mod eventstoredb;
+mod filter;
 pub mod memory;
 mod memory_state;
 mod model;
@@ -52,9 +53,10 @@ pub mod sqlite;
 mod system_events;
 pub mod wire;
 
+pub use filter::{Expression, Filter, InvalidExpression, Match, Undecided};
 pub use model::{
-    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Filter, Health, NewEvent,
-    ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, NewEvent, ReadError,
+    ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
 };
 
 use async_trait::async_trait;
@@ -90,10 +92,12 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> Result<StreamSlice, ReadError>;
 
     /// At most `limit` events of the whole log that `filter` lets through. Forward: those after `from`
-    /// (exclusive); backward: those before it (exclusive), `None` being the end.
+    /// (exclusive); backward: those before it (exclusive), `None` being the end. Where the filter passes over much, fewer
+    /// or none are answered with [`AllSlice::end`] false: whoever wants more goes on from [`AllSlice::examined`].
     ///
     /// # Errors
-    /// Damaged, or the machinery failed.
+    /// Damaged, the filter cannot judge an event, or the machinery failed. Of an event that the filter leaves out only
+    /// its place and its names are looked at.
     async fn read_all(
         &self,
         from: Option<Position>,
