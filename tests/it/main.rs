@@ -40,6 +40,7 @@ mod wire_answers;
 mod wire_audit;
 mod wire_client;
 mod wire_faithful;
+mod wire_filters;
 mod wire_groups;
 mod wire_process;
 mod wire_streams;
