@@ -1,52 +1,13 @@
 //! `annals log ...` with the real binary: what an operator sees and what the exit code says.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
 
 use annals::kernel::StreamName;
 use annals::log::sqlite::{Options, SqliteLog};
 use annals::log::{EventLog, Expected, NewEvent, StreamMetadata};
-use serde_json::Value;
 use uuid::Uuid;
 
-use crate::support::server::Server;
-
-/// Runs `annals log ...`, `input` on its standard input.
-fn annals_with(input: &[u8], arguments: &[&str]) -> Output {
-    let mut child = Server::command()
-        .arg("log")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // It may end without reading.
-    let _ = stdin.write_all(input);
-    drop(stdin);
-    child.wait_with_output().unwrap()
-}
-
-fn annals(arguments: &[&str]) -> Output {
-    annals_with(b"", arguments)
-}
-
-fn out(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The one line of a verb that could not.
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use crate::support::log_verbs::{annals, annals_with, complaint, json, out};
 
 fn event(id: u128) -> NewEvent {
     NewEvent {

@@ -3,15 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals::log::EventLog;
 use annals::log::memory::MemoryLog;
-use annals::log::sqlite::{Options as EngineOptions, SqliteLog};
 use annals::log::wire;
 use annals::proto::event_store::client::operations::operations_client::OperationsClient;
-use annals::proto::event_store::client::operations::scavenge_resp::ScavengeResult;
-use annals::proto::event_store::client::operations::{
-    StartScavengeReq, StopScavengeReq, start_scavenge_req, stop_scavenge_req,
-};
 use annals::proto::event_store::client::streams::{
     BatchAppendReq, batch_append_req, batch_append_resp,
 };
@@ -125,63 +119,6 @@ async fn an_append_without_a_usable_correlation_id_is_refused_and_the_next_is_wr
     }
     let refused = "type.googleapis.com/event_store.client.BadRequest";
     assert_eq!(kinds, [refused, refused, refused, "written"]);
-}
-
-#[tokio::test]
-async fn a_scavenge_that_a_client_starts_takes_what_nobody_can_see() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = Arc::new(SqliteLog::open(dir.path(), EngineOptions::default()).unwrap());
-    let options = wire::Options {
-        scavenger: Some(Arc::<SqliteLog>::clone(&log)),
-        ..wire::Options::default()
-    };
-    let served: Arc<dyn EventLog> = Arc::<SqliteLog>::clone(&log);
-    let node = Node::over(served, options, Some(dir)).await;
-    node.put("s", ANY, (1..=5).map(event).collect()).await;
-    let hides = typed(9, "$metadata", r#"{"$maxCount":2}"#);
-    node.put("$$s", ANY, vec![hides]).await;
-    assert_eq!(node.read(all()).await.unwrap().len(), 6);
-    let mut operations = OperationsClient::new(node.channel.clone());
-    let started = operations
-        .start_scavenge(StartScavengeReq {
-            options: Some(start_scavenge_req::Options::default()),
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(started.scavenge_result(), ScavengeResult::Started);
-    assert!(Uuid::try_parse(&started.scavenge_id).is_ok());
-    for _ in 0..500 {
-        if node.read(all()).await.unwrap().len() == 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let left = briefly(&node.read(stream("s")).await.unwrap());
-    assert_eq!(node.read(all()).await.unwrap().len(), 3, "{left:?}");
-    let stopped = operations
-        .stop_scavenge(StopScavengeReq {
-            options: Some(stop_scavenge_req::Options {
-                scavenge_id: started.scavenge_id,
-            }),
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(stopped.scavenge_result(), ScavengeResult::Stopped);
-    let unknown = operations
-        .stop_scavenge(StopScavengeReq {
-            options: Some(stop_scavenge_req::Options {
-                scavenge_id: Uuid::nil().to_string(),
-            }),
-        })
-        .await
-        .unwrap_err();
-    assert_eq!(unknown.code(), Code::NotFound);
-    assert_eq!(
-        unknown.metadata().get("exception").unwrap(),
-        "scavenge-not-found"
-    );
 }
 
 #[tokio::test]

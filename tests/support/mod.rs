@@ -2,5 +2,7 @@
 #![allow(dead_code, reason = "each user takes what it needs")]
 
 pub mod journey;
+pub mod log_verbs;
 pub mod proxy;
 pub mod server;
+pub mod tls;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use eventstore::{Client, Credentials, Error};
+use eventstore::{Client, ClientSettings, Credentials, Error};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
@@ -152,6 +152,10 @@ impl Cluster {
 
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    pub(super) fn settings(&self) -> ClientSettings {
+        self.connection.settings.clone()
     }
 
     pub(super) fn user(&self) -> Option<Credentials> {

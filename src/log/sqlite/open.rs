@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::CheckpointBy;
@@ -66,6 +67,8 @@ pub enum OpenError {
         dir: PathBuf,
         /// The process id, as far as it was written down.
         holder: String,
+        /// Where that process takes orders for it, where it does.
+        served_at: Option<SocketAddr>,
     },
     /// Not a log of ours.
     #[error("{path} is no log: {what}")]

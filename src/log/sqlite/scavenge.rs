@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 use super::SqliteLog;
 use super::appender::Operation;
 use super::rows::{from_column, to_column};
+use super::schema;
 use super::tools::ToolError;
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION, Visible};
@@ -30,6 +31,8 @@ pub struct Scavenged {
     pub streams: u64,
     /// Events removed.
     pub events: u64,
+    /// Bytes that the file has given back, or that appends took meanwhile.
+    pub bytes: u64,
 }
 
 impl SqliteLog {
@@ -52,6 +55,7 @@ impl SqliteLog {
             for batch in hidden.chunks(BATCH_EVENTS) {
                 self.operate(Operation::Remove(batch.to_vec())).await?;
                 self.forget_tail();
+                fail::fail_point!("log-scavenge");
                 done.events += batch.len() as u64;
                 progress(done);
             }
@@ -64,6 +68,7 @@ impl SqliteLog {
             if left >= free {
                 break;
             }
+            done.bytes += (free - left).unsigned_abs() * u64::from(schema::PAGE_BYTES);
             free = left;
             progress(done);
         }

@@ -4,7 +4,7 @@
 //!   client ── HTTP/2 ──> server.rs ──┬── streams.rs ── append.rs, batch.rs, delete.rs ──> EventLog
 //!                        (deadline,  │             └── request.rs ── read.rs, subscribe.rs <── EventLog
 //!                         /gossip)   ├── persistent/   groups of consumers, their state in streams of the log
-//!                            │       ├── operations.rs scavenge, shutdown; users/
+//!                            │       ├── operations.rs scavenges.rs, shutdown; users/
 //!                         front.rs   └── features.rs   what is served, gossip, statistics
 //!              (which of several logs, who may)
 //! ```
@@ -42,6 +42,7 @@ mod persistent;
 mod read;
 mod replies;
 mod request;
+mod scavenges;
 mod server;
 mod streams;
 mod subscribe;
@@ -50,5 +51,5 @@ mod users;
 pub use errors::access_denied;
 pub use front::Gate;
 pub use node::Options;
-pub use operations::Scavenger;
+pub use scavenges::Scavenger;
 pub use server::{ServeError, serve, serve_several};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::derived::Derived;
 use super::messages::write_between;
-use super::operations::Scavenger;
+use super::scavenges::Scavenger;
 use super::{errors, persistent};
 use crate::kernel::{Position, derived_id};
 use crate::log::EventLog;

@@ -2,58 +2,50 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
+use super::messages::Expectation;
 use super::node::Node;
-use super::subscribe::subscription_id;
+use super::scavenges::{self, Scavenge, Scavenger};
 use super::{errors, persistent};
-use crate::log::sqlite::SqliteLog;
 use crate::proto::event_store::client as shared;
 use shared::operations::operations_server::{Operations, OperationsServer};
 use shared::operations::scavenge_resp::ScavengeResult;
 use shared::operations::{ScavengeResp, SetNodePriorityReq, StartScavengeReq, StopScavengeReq};
 
-/// Gives back the space of what nobody can see any more.
-#[tonic::async_trait]
-pub trait Scavenger: Send + Sync + 'static {
-    /// Returns when all is given back. Dropping it stops between two transactions, and nothing is lost by that.
-    ///
-    /// # Errors
-    /// What went wrong, for the operator.
-    async fn scavenge(&self) -> Result<(), String>;
-}
-
-#[tonic::async_trait]
-impl Scavenger for SqliteLog {
-    async fn scavenge(&self) -> Result<(), String> {
-        let done = Self::scavenge(self, |_| {}).await;
-        let done = done.map_err(|error| error.to_string())?;
-        tracing::info!(streams = done.streams, events = done.events, "scavenged");
-        Ok(())
-    }
-}
-
 /// Adds the service.
 pub(super) fn add(routes: Routes, node: &Arc<Node>) -> Routes {
+    let last = Arc::new(Mutex::new(None));
+    if node.options.scavenger.is_some() && !node.options.read_only {
+        let node = Arc::clone(node);
+        // Nobody else has it yet. None starts while it is held, which would look interrupted itself.
+        if let Ok(held) = Arc::clone(&last).try_lock_owned() {
+            tokio::spawn(async move {
+                scavenges::complete_interrupted(&node).await;
+                drop(held);
+            });
+        }
+    }
     routes.add_service(OperationsServer::new(Service {
         node: Arc::clone(node),
-        running: Mutex::new(None),
+        last,
     }))
 }
 
 struct Service {
     node: Arc<Node>,
     /// The last scavenge that was started.
-    running: Mutex<Option<Running>>,
+    last: Arc<Mutex<Option<Running>>>,
 }
 
 struct Running {
     id: Uuid,
     task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
 }
 
 fn reply(id: Uuid, result: ScavengeResult) -> Response<ScavengeResp> {
@@ -61,6 +53,23 @@ fn reply(id: Uuid, result: ScavengeResult) -> Response<ScavengeResp> {
         scavenge_id: id.to_string(),
         scavenge_result: result.into(),
     })
+}
+
+async fn start(
+    node: Arc<Node>,
+    scavenger: Arc<dyn Scavenger>,
+    mut last: OwnedMutexGuard<Option<Running>>,
+) -> Result<Response<ScavengeResp>, Status> {
+    if let Some(under_way) = last.as_ref().filter(|last| !last.task.is_finished()) {
+        return Ok(reply(under_way.id, ScavengeResult::InProgress));
+    }
+    let scavenge = Scavenge::start(&node).await;
+    let scavenge = scavenge.map_err(|error| errors::of_append(error, Expectation::Any))?;
+    let id = scavenge.id;
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(scavenge.run(scavenger, stopped));
+    *last = Some(Running { id, task, stop });
+    Ok(reply(id, ScavengeResult::Started))
 }
 
 #[tonic::async_trait]
@@ -75,18 +84,10 @@ impl Operations for Service {
                 "this log lies in memory: there is no space to give back",
             ));
         };
-        let mut running = self.running.lock().await;
-        if let Some(under_way) = running.as_ref().filter(|last| !last.task.is_finished()) {
-            return Ok(reply(under_way.id, ScavengeResult::InProgress));
-        }
-        let id = subscription_id();
-        let task = tokio::spawn(async move {
-            if let Err(problem) = scavenger.scavenge().await {
-                tracing::error!(%id, problem, "a scavenge failed");
-            }
-        });
-        *running = Some(Running { id, task });
-        Ok(reply(id, ScavengeResult::Started))
+        let last = Arc::clone(&self.last).lock_owned().await;
+        // A task, so that a caller who goes away does not leave one that is written down and does not run.
+        let started = tokio::spawn(start(Arc::clone(&self.node), scavenger, last)).await;
+        started.map_err(|error| Status::internal(error.to_string()))?
     }
 
     async fn stop_scavenge(
@@ -95,10 +96,10 @@ impl Operations for Service {
     ) -> Result<Response<ScavengeResp>, Status> {
         self.node.check_writable()?;
         let options = request.into_inner().options.unwrap_or_default();
-        let running = self.running.lock().await;
+        let mut last = self.last.lock().await;
         // One that has just come to its end has stopped as well.
-        let wanted = running
-            .as_ref()
+        let wanted = last
+            .as_mut()
             .filter(|last| last.id.to_string() == options.scavenge_id);
         let Some(stopped) = wanted else {
             let text = "Scavenge id was invalid.";
@@ -109,7 +110,11 @@ impl Operations for Service {
                 &[],
             ));
         };
-        stopped.task.abort();
+        stopped.stop.send_replace(true);
+        if !stopped.task.is_finished() {
+            // So that what the record says of it is there when the caller looks. A task that panicked has stopped, too.
+            let _ = (&mut stopped.task).await;
+        }
         Ok(reply(stopped.id, ScavengeResult::Stopped))
     }
 

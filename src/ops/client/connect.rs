@@ -1,5 +1,7 @@
 //! Where the server is, and who calls it: the flags of every verb that is a client.
 
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +46,16 @@ pub enum ConnectError {
         target: String,
         /// What the transport said.
         cause: String,
+    },
+    /// Its certificate is not of the authority that is trusted, or not for the name in the URL.
+    #[error(
+        "{target} is not trusted ({problem}): --ca names the file of the authority that signed its certificate"
+    )]
+    Untrusted {
+        /// The URL.
+        target: String,
+        /// What is wrong with the certificate.
+        problem: String,
     },
     /// The authority's file cannot be read.
     #[error("{path}: {cause}")]
@@ -104,9 +116,33 @@ impl Target {
             .map_err(|error| self.unreachable(&error))
     }
 
+    /// What `error` says where the server's certificate does not pass, which no second try mends.
+    pub fn untrusted(&self, error: &(dyn Error + 'static)) -> Option<ConnectError> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let inner = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref);
+            let tls = inner
+                .and_then(|inner| inner.downcast_ref())
+                .or(error.downcast_ref());
+            if let Some(problem @ rustls::Error::InvalidCertificate(_)) = tls {
+                return Some(ConnectError::Untrusted {
+                    target: self.target.clone(),
+                    problem: problem.to_string(),
+                });
+            }
+            next = error.source();
+        }
+        None
+    }
+
     fn unreachable(&self, error: &tonic::transport::Error) -> ConnectError {
+        if let Some(untrusted) = self.untrusted(error) {
+            return untrusted;
+        }
         // The transport's own text is only "transport error"; the cause is its source.
-        let mut cause: &dyn std::error::Error = error;
+        let mut cause: &dyn Error = error;
         while let Some(source) = cause.source() {
             cause = source;
         }

@@ -176,7 +176,9 @@ fn senders(args: &ImportArgs) -> Result<Vec<Sender>, ImportError> {
     let endpoint = endpoint(args)?;
     let channels = (0..CONNECTIONS).map(|_| endpoint.connect_lazy());
     Ok(channels
-        .map(|channel: Channel| Sender::new(channel, token.clone(), give_up_after))
+        .map(|channel: Channel| {
+            Sender::new(args.server.clone(), channel, token.clone(), give_up_after)
+        })
         .collect())
 }
 

@@ -1,5 +1,6 @@
 //! Sends one command until it has an answer, and waits for the processes where the reply says so.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -14,6 +15,7 @@ use tonic::{Request, Status};
 use super::error::ImportError;
 use super::lines::Line;
 use super::status::{Meaning, meaning};
+use crate::ops::client::Target;
 use crate::proto::annals::common::v1::CommandReply;
 use crate::proto::annals::operations::v1::AwaitProcessesRequest;
 
@@ -33,6 +35,7 @@ pub(super) enum Outcome {
 /// One connection's worth of sending; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sender {
+    server: Target,
     channel: Channel,
     token: Option<MetadataValue<Ascii>>,
     give_up_after: Duration,
@@ -57,11 +60,13 @@ impl Sender {
         PathAndQuery::from_static("/annals.operations.v1.OperationsService/AwaitProcesses");
 
     pub(super) fn new(
+        server: Target,
         channel: Channel,
         token: Option<MetadataValue<Ascii>>,
         give_up_after: Duration,
     ) -> Self {
         Self {
+            server,
             channel,
             token,
             give_up_after,
@@ -118,6 +123,9 @@ impl Sender {
                 Ok(reply) => return Ok(Ended::Reply(reply)),
                 Err(status) => status,
             };
+            if let Some(untrusted) = status.source().and_then(|why| self.server.untrusted(why)) {
+                return Err(untrusted.into());
+            }
             let at_least = match meaning(&status) {
                 Meaning::Again(at_least) => at_least.unwrap_or_default(),
                 Meaning::Flaky if flaws + 1 < Self::FLAKY_TRIES => {

@@ -1,57 +1,22 @@
 //! Guards against: a connection string whose certificates are ignored, or refused without saying why.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use annals::log::eventstoredb::{Cluster, ConnectError, Options, install_provider};
 use annals::log::memory::MemoryLog;
 use annals::log::{EventLog, Expected, NewEvent};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use super::{Served, connect};
-
-/// An authority, and what it signed, as files.
-struct Files {
-    dir: TempDir,
-}
-
-impl Files {
-    fn make() -> Self {
-        let dir = TempDir::new().unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = params.self_signed(&key).unwrap();
-        std::fs::write(dir.path().join("ca.pem"), authority.pem()).unwrap();
-        let issuer = Issuer::new(params, key);
-        for name in ["server", "user"] {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-            let signed = params.signed_by(&key, &issuer).unwrap();
-            std::fs::write(dir.path().join(format!("{name}.pem")), signed.pem()).unwrap();
-            let key_file = dir.path().join(format!("{name}.key"));
-            std::fs::write(key_file, key.serialize_pem()).unwrap();
-        }
-        Self { dir }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn shown(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-}
+use crate::support::tls::Files;
 
 fn certificates(path: &Path) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_file_iter(path)

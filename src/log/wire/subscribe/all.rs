@@ -1,7 +1,4 @@
 //! A subscription to everything, filtered or not.
-//!
-//! The log is followed unfiltered: the official server's checkpoints count the events that were examined and name the
-//! positions of events that did not pass, and a client may rely on either.
 
 use std::sync::Arc;
 
@@ -92,11 +89,7 @@ impl AllSubscription {
     }
 
     async fn catch_up(&mut self, replies: &mut Replies) -> Result<(), Over> {
-        let mut pages = Pages::new(
-            Arc::clone(&self.node),
-            Direction::Forward,
-            Filter::default(),
-        );
+        let mut pages = Pages::new(Arc::clone(&self.node), Direction::Forward);
         pages.ask(Some(self.at), u64::MAX).await;
         loop {
             let slice = match pages.take().await {

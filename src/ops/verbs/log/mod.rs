@@ -4,7 +4,7 @@
 //!   stat, verify, dump,
 //!   backup                  read beside a server that runs, on connections that cannot write
 //!   copy                    reads its source likewise; its target must be nobody else's
-//!   scavenge                needs the log for itself
+//!   scavenge                has the log for itself, or asks the server that has it
 //!   serve                   is the server
 //! ```
 
@@ -42,7 +42,7 @@ enum LogVerb {
     Dump(dump::DumpArgs),
     /// Copy a log's file as it is at one moment, also while it is served, and verify the copy
     Backup(backup::BackupArgs),
-    /// Remove what stream metadata hides and tombstones ended, and give the space back
+    /// Remove what stream metadata hides and tombstones ended, and give the space back; a server that has the log does it
     Scavenge(scavenge::ScavengeArgs),
     /// Copy a log, going on where an earlier copy ended, and compare both ends
     Copy(copy::CopyArgs),

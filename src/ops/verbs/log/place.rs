@@ -20,13 +20,17 @@ pub(super) struct Place {
 impl Place {
     /// The directory of a log that exists.
     pub(super) fn directory(&self, data: Option<&str>) -> Result<PathBuf, Failure> {
-        let named = self.log.clone().or_else(|| data.map(PathBuf::from));
-        let Some(named) = named else {
-            let line = "which log must be said: its directory, such as data/placements";
-            return Err(Failure(line.to_owned()));
-        };
-        existing(&named)
+        chosen(self.log.as_deref(), data)
     }
+}
+
+/// The directory of a log that exists: the one that is named, or else `data`.
+pub(super) fn chosen(named: Option<&Path>, data: Option<&str>) -> Result<PathBuf, Failure> {
+    let Some(named) = named.or(data.map(Path::new)) else {
+        let line = "which log must be said: its directory, such as data/placements";
+        return Err(Failure(line.to_owned()));
+    };
+    existing(named)
 }
 
 /// `path` as the directory of a log, whether or not it is one yet.

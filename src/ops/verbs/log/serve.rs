@@ -1,7 +1,7 @@
 //! `annals log serve`: one log of any streams, over EventStoreDB's protocol.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -39,8 +39,11 @@ pub(super) async fn run(
     data: Option<String>,
     listen: Option<String>,
 ) -> Result<(), Failure> {
-    let (log, scavenger) = open(args.memory, data)?;
+    let (log, scavenger) = open(args.memory, data.as_deref())?;
     let listener = TcpListener::bind(listen.as_deref().unwrap_or(DEFAULT_LISTEN)).await?;
+    if let (Some(dir), Some(_), false) = (&data, &scavenger, args.read_only) {
+        SqliteLog::announce(Path::new(dir), listener.local_addr()?)?;
+    }
     print(&format!("listening on {}\n", listener.local_addr()?))?;
     let asked = Arc::new(Notify::new());
     let options = wire::Options {
@@ -56,14 +59,14 @@ pub(super) async fn run(
 
 type Opened = (Arc<dyn EventLog>, Option<Arc<dyn wire::Scavenger>>);
 
-fn open(memory: bool, data: Option<String>) -> Result<Opened, Failure> {
+fn open(memory: bool, data: Option<&str>) -> Result<Opened, Failure> {
     if memory {
         return Ok((Arc::new(MemoryLog::new()), None));
     }
     let dir = data.ok_or_else(|| {
         Failure("where the log is must be said: --data DIR, or --memory".to_owned())
     })?;
-    let log = SqliteLog::open(&PathBuf::from(dir), sqlite::Options::default())?;
+    let log = SqliteLog::open(Path::new(dir), sqlite::Options::default())?;
     let log = Arc::new(log);
     Ok((Arc::<SqliteLog>::clone(&log), Some(log)))
 }
