@@ -343,7 +343,9 @@ impl Store for SqliteStore {
     }
 
     fn go_live(&mut self) -> Result<(), StoreError> {
+        fail::fail_point!("projection::before_go_live");
         self.conn.execute("UPDATE annals_model SET live = 1", [])?;
+        fail::fail_point!("projection::after_go_live");
         Ok(())
     }
 
