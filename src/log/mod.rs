@@ -42,9 +42,9 @@
 //! [`AppendError::Unavailable`] with `retry: false` and [`EventLog::health`] is [`Health::Failed`] until the log was reopened.
 
 pub mod canonical;
+mod compare;
 pub mod contract;
 pub mod eventstoredb;
-mod filter;
 pub mod memory;
 mod memory_state;
 mod model;
@@ -53,10 +53,9 @@ pub mod sqlite;
 mod system_events;
 pub mod wire;
 
-pub use filter::{Expression, Filter, InvalidExpression, Match, Undecided};
 pub use model::{
-    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, NewEvent, ReadError,
-    ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Filter, Health, NewEvent,
+    ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
 };
 
 use async_trait::async_trait;
@@ -92,12 +91,10 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> Result<StreamSlice, ReadError>;
 
     /// At most `limit` events of the whole log that `filter` lets through. Forward: those after `from`
-    /// (exclusive); backward: those before it (exclusive), `None` being the end. Where the filter passes over much, fewer
-    /// or none are answered with [`AllSlice::end`] false: whoever wants more goes on from [`AllSlice::examined`].
+    /// (exclusive); backward: those before it (exclusive), `None` being the end.
     ///
     /// # Errors
-    /// Damaged, the filter cannot judge an event, or the machinery failed. Of an event that the filter leaves out only
-    /// its place and its names are looked at.
+    /// Damaged, or the machinery failed.
     async fn read_all(
         &self,
         from: Option<Position>,

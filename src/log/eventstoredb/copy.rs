@@ -7,6 +7,7 @@
 use super::convert::with_time;
 use super::engine::EsdbLog;
 use crate::kernel::{Position, Revision};
+use crate::log::compare::compare;
 use crate::log::rules::{self, TOMBSTONE_REVISION};
 use crate::log::sqlite::{Copied, Numbering, ToolError, same};
 use crate::log::{
@@ -49,7 +50,7 @@ impl EsdbLog {
                 break;
             }
         }
-        self.compare_with(from, progress).await
+        compare(from, self, same_but_tombstones, progress).await
     }
 
     /// Where in `from` the last event of this log lies; none: nothing is here.
@@ -103,40 +104,13 @@ impl EsdbLog {
             Err(error) => Err(error.into()),
         }
     }
-
-    async fn compare_with(
-        &self,
-        from: &dyn EventLog,
-        mut progress: impl FnMut(Copied) + Send,
-    ) -> Result<Copied, ToolError> {
-        let all = Filter::default();
-        let (mut theirs, mut ours) = (None, None);
-        let mut done = Copied::default();
-        loop {
-            let left = from
-                .read_all(theirs, Direction::Forward, BATCH_EVENTS, &all)
-                .await?;
-            let count = left.events.len();
-            let right = self.read_all(ours, Direction::Forward, count, &all).await?;
-            for (index, event) in left.events.iter().enumerate() {
-                compare(event, right.events.get(index))?;
-            }
-            theirs = Some(left.examined);
-            if count > 0 {
-                ours = Some(right.examined);
-            }
-            done.events += count as u64;
-            done.examined = left.examined;
-            progress(done);
-            if left.end {
-                return Ok(done);
-            }
-        }
-    }
 }
 
 /// A tombstone is the server's own event: it is there, and is all the same otherwise another.
-fn compare(left: &RecordedEvent, right: Option<&RecordedEvent>) -> Result<(), ToolError> {
+fn same_but_tombstones(
+    left: &RecordedEvent,
+    right: Option<&RecordedEvent>,
+) -> Result<(), ToolError> {
     let ended = |event: &RecordedEvent| event.revision == TOMBSTONE_REVISION;
     match right {
         Some(right) if ended(left) && ended(right) && left.stream == right.stream => Ok(()),

@@ -6,6 +6,7 @@ use super::heads::Head;
 use super::scavenge::{BATCH_PAGES, ranges};
 use super::tools::ToolError;
 use crate::kernel::{Position, Revision};
+use crate::log::compare::compare;
 use crate::log::rules::{self, TOMBSTONE_REVISION};
 use crate::log::{
     AppendError, Appended, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom, RecordedEvent,
@@ -75,7 +76,9 @@ impl SqliteLog {
                 break;
             }
         }
-        self.compare_with(from, numbering, progress).await
+        let same =
+            |left: &RecordedEvent, right: Option<&RecordedEvent>| same(left, right, numbering);
+        compare(from, self, same, progress).await
     }
 
     /// Where in `from` the last event of this log lies.
@@ -99,39 +102,9 @@ impl SqliteLog {
             .filter(|event| event.id == last.id && event.revision == last.revision)
             .map(|event| event.position))
     }
-
-    async fn compare_with(
-        &self,
-        from: &dyn EventLog,
-        numbering: Numbering,
-        mut progress: impl FnMut(Copied) + Send,
-    ) -> Result<Copied, ToolError> {
-        let all = Filter::default();
-        let (mut theirs, mut ours) = (None, None);
-        let mut done = Copied::default();
-        loop {
-            let left = from
-                .read_all(theirs, Direction::Forward, BATCH_EVENTS, &all)
-                .await?;
-            let count = left.events.len();
-            let right = self.read_all(ours, Direction::Forward, count, &all).await?;
-            for (index, left) in left.events.iter().enumerate() {
-                same(left, right.events.get(index), numbering)?;
-            }
-            theirs = Some(left.examined);
-            if count > 0 {
-                ours = Some(right.examined);
-            }
-            done.events += count as u64;
-            done.examined = left.examined;
-            progress(done);
-            if left.end {
-                return Ok(done);
-            }
-        }
-    }
 }
 
+/// Whether everything of two events is equal, but for what `numbering` lets differ.
 pub(in crate::log) fn same(
     left: &RecordedEvent,
     right: Option<&RecordedEvent>,

@@ -100,11 +100,7 @@ impl Subscription {
     }
 
     async fn page(&mut self, head: Position) -> Result<AllSlice, ReadError> {
-        let tail = self
-            .shared
-            .tail
-            .after(self.at, BATCH_EVENTS, &self.filter)?;
-        if let Some(slice) = tail {
+        if let Some(slice) = self.shared.tail.after(self.at, BATCH_EVENTS, &self.filter) {
             self.ahead.clear();
             return Ok(slice);
         }
@@ -127,11 +123,8 @@ impl Subscription {
     }
 
     fn read_ahead(&mut self, head: Position) {
-        let rows = if self.filter.is_everything() {
-            READ_ROWS
-        } else {
-            FILTERED_ROWS
-        };
+        let all = *self.filter == Filter::default();
+        let rows = if all { READ_ROWS } else { FILTERED_ROWS };
         while self.ahead.len() < READS_AHEAD {
             let from = self.ahead.back().map_or(self.at, |ahead| ahead.to);
             let to = head.min(Position(from.0.saturating_add(rows)));

@@ -4,7 +4,6 @@ mod concurrent;
 mod damage;
 #[cfg(feature = "failpoints")]
 mod failing;
-mod filtered;
 mod fixture;
 mod model;
 mod restart;
