@@ -254,7 +254,7 @@ impl Stored for Application {
     }
 
     fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, WireError> {
-        refuse_newer(event_type, version)?;
+        WireError::refuse_newer(event_type, version, VERSION)?;
         Ok(match event_type {
             "ApplicationSubmitted" => {
                 Event::ApplicationSubmitted(read_json::<StoredSubmission>(event_type, data)?.into())
@@ -311,18 +311,6 @@ impl Stored for Application {
             unknown => return Err(WireError::UnknownType(unknown.to_owned())),
         })
     }
-}
-
-/// Refuses what a newer Annals wrote.
-pub(super) fn refuse_newer(event_type: &str, version: u32) -> Result<(), WireError> {
-    if version > VERSION {
-        return Err(WireError::TooNew {
-            event_type: event_type.to_owned(),
-            version,
-            newest: VERSION,
-        });
-    }
-    Ok(())
 }
 
 fn bare(event_type: &str, data: &[u8]) -> Result<Ids, WireError> {

@@ -70,19 +70,11 @@ struct AttendanceReportedV1 {
     attendance_rate: f64,
 }
 
-const fn shape(event_type: &'static str, fields: &'static [&'static str]) -> EventShape {
-    EventShape {
-        event_type,
-        fields,
-        personal: &[],
-    }
-}
-
 const ON_DAY: &[&str] = &["placement_id", "student_id", "internship_id", "date"];
 
 impl Stored for Register {
     const SHAPES: &'static [EventShape] = &[
-        shape(
+        EventShape::of(
             "RegisterOpened",
             &[
                 "placement_id",
@@ -91,10 +83,11 @@ impl Stored for Register {
                 "employer_id",
                 "start_date",
             ],
+            &[],
         ),
-        shape("ClockedIn", ON_DAY),
-        shape("ClockedOut", ON_DAY),
-        shape(
+        EventShape::of("ClockedIn", ON_DAY, &[]),
+        EventShape::of("ClockedOut", ON_DAY, &[]),
+        EventShape::of(
             "AbsenceRecorded",
             &[
                 "placement_id",
@@ -105,8 +98,9 @@ impl Stored for Register {
                 "days",
                 "cause",
             ],
+            &[],
         ),
-        shape(
+        EventShape::of(
             "AttendanceCorrected",
             &[
                 "placement_id",
@@ -116,11 +110,12 @@ impl Stored for Register {
                 "present",
                 "corrects_revision",
             ],
+            &[],
         ),
-        shape("RegisterFrozen", ON_DAY),
-        shape("RegisterReopened", ON_DAY),
-        shape("RegisterClosed", ON_DAY),
-        shape(
+        EventShape::of("RegisterFrozen", ON_DAY, &[]),
+        EventShape::of("RegisterReopened", ON_DAY, &[]),
+        EventShape::of("RegisterClosed", ON_DAY, &[]),
+        EventShape::of(
             "AttendanceReported",
             &[
                 "placement_id",
@@ -130,6 +125,7 @@ impl Stored for Register {
                 "days_absent",
                 "attendance_rate",
             ],
+            &[],
         ),
     ];
 
@@ -216,13 +212,7 @@ impl Stored for Register {
     }
 
     fn decode(event_type: &str, schema_version: u32, data: &[u8]) -> Result<Event, WireError> {
-        if schema_version > V1 {
-            return Err(WireError::TooNew {
-                event_type: event_type.to_owned(),
-                version: schema_version,
-                newest: V1,
-            });
-        }
+        WireError::refuse_newer(event_type, schema_version, V1)?;
         match event_type {
             "RegisterOpened" => read_json::<RegisterOpenedV1>(event_type, data).map(Into::into),
             "ClockedIn" => on_day(event_type, data, |ids, date| Event::ClockedIn { ids, date }),

@@ -84,35 +84,23 @@ struct CertificateReplacedV1 {
     issued: CertificateIssuedV1,
 }
 
-const fn shape(
-    event_type: &'static str,
-    fields: &'static [&'static str],
-    personal: &'static [&'static str],
-) -> EventShape {
-    EventShape {
-        event_type,
-        fields,
-        personal,
-    }
-}
-
 impl Stored for Certification {
     #[rustfmt::skip]
     const SHAPES: &'static [EventShape] = &[
-        shape("EligibilityEstablished",
+        EventShape::of("EligibilityEstablished",
             &["placement_id", "student_id", "internship_id", "employer_id", "title", "employer_name", "start_date",
               "end_date", "attendance_rate", "on_time_rate", "completion_rate", "mean_score", "mean_rating", "ratings"],
             &["student_name"]),
-        shape("IssuingDelegated", &["placement_id", "student_id", "internship_id", "partner_id"], &[]),
-        shape("DelegationWithdrawn", &["placement_id", "student_id", "internship_id", "partner_id"], &[]),
-        shape("CertificateIssued",
+        EventShape::of("IssuingDelegated", &["placement_id", "student_id", "internship_id", "partner_id"], &[]),
+        EventShape::of("DelegationWithdrawn", &["placement_id", "student_id", "internship_id", "partner_id"], &[]),
+        EventShape::of("CertificateIssued",
             &["placement_id", "student_id", "internship_id", "certificate_id", "code", "issuer_name", "title",
               "employer_name", "start_date", "end_date", "version"],
             &["student_name"]),
-        shape("CertificateReissued",
+        EventShape::of("CertificateReissued",
             &["placement_id", "student_id", "internship_id", "certificate_id", "version", "wording"], &[]),
-        shape("CertificateRevoked", &["placement_id", "student_id", "internship_id", "certificate_id"], &[]),
-        shape("CertificateReplaced",
+        EventShape::of("CertificateRevoked", &["placement_id", "student_id", "internship_id", "certificate_id"], &[]),
+        EventShape::of("CertificateReplaced",
             &["placement_id", "student_id", "internship_id", "certificate_id", "revoked_certificate_id", "code",
               "issuer_name", "title", "employer_name", "start_date", "end_date", "version"],
             &["student_name"]),
@@ -193,13 +181,7 @@ impl Stored for Certification {
     }
 
     fn decode(event_type: &str, schema_version: u32, data: &[u8]) -> Result<Event, WireError> {
-        if schema_version > V1 {
-            return Err(WireError::TooNew {
-                event_type: event_type.to_owned(),
-                version: schema_version,
-                newest: V1,
-            });
-        }
+        WireError::refuse_newer(event_type, schema_version, V1)?;
         let partner = || read_json::<PartnerV1>(event_type, data).map(|s| (s.ids, s.partner_id));
         match event_type {
             "EligibilityEstablished" => {

@@ -69,45 +69,24 @@ struct KpisFinalisedV1 {
     ratings: Ratings,
 }
 
-/// Frozen, reopened, closed.
-#[derive(Serialize, Deserialize)]
-struct IdsV1 {
-    #[serde(flatten)]
-    ids: PlacementIds,
-}
-
-const fn shape(
-    event_type: &'static str,
-    fields: &'static [&'static str],
-    personal: &'static [&'static str],
-) -> EventShape {
-    EventShape {
-        event_type,
-        fields,
-        personal,
-    }
-}
-
-const IDS: &[&str] = &["placement_id", "student_id", "internship_id"];
-
 impl Stored for Evaluation {
     #[rustfmt::skip]
     const SHAPES: &'static [EventShape] = &[
-        shape("EvaluationOpened",
+        EventShape::of("EvaluationOpened",
             &["placement_id", "student_id", "internship_id", "employer_id", "start_date", "minimum_days"], &[]),
-        shape("EvaluationRecorded",
+        EventShape::of("EvaluationRecorded",
             &["placement_id", "student_id", "internship_id", "ratings", "mean_rating"], &["comments"]),
-        shape("AttendanceNoted",
+        EventShape::of("AttendanceNoted",
             &["placement_id", "student_id", "internship_id", "days_present", "days_absent", "attendance_rate"], &[]),
-        shape("WorkNoted",
+        EventShape::of("WorkNoted",
             &["placement_id", "student_id", "internship_id", "tasks_assigned", "tasks_submitted", "tasks_on_time",
               "mandatory_assigned", "mandatory_submitted", "mean_score"], &[]),
-        shape("KpisFinalised",
+        EventShape::of("KpisFinalised",
             &["placement_id", "student_id", "internship_id", "attendance_rate", "on_time_rate", "completion_rate",
               "mean_score", "mean_rating", "mandatory_assigned", "mandatory_submitted", "ratings"], &[]),
-        shape("EvaluationFrozen", IDS, &[]),
-        shape("EvaluationReopened", IDS, &[]),
-        shape("EvaluationClosed", IDS, &[]),
+        EventShape::of("EvaluationFrozen", PlacementIds::FIELDS, &[]),
+        EventShape::of("EvaluationReopened", PlacementIds::FIELDS, &[]),
+        EventShape::of("EvaluationClosed", PlacementIds::FIELDS, &[]),
     ];
 
     fn encode(event: &Event) -> Result<(u32, Vec<u8>), WireError> {
@@ -177,19 +156,13 @@ impl Stored for Evaluation {
             ),
             &Event::EvaluationFrozen { ids }
             | &Event::EvaluationReopened { ids }
-            | &Event::EvaluationClosed { ids } => write_json(name, V1, &IdsV1 { ids }),
+            | &Event::EvaluationClosed { ids } => write_json(name, V1, &ids),
         }
     }
 
     fn decode(event_type: &str, schema_version: u32, data: &[u8]) -> Result<Event, WireError> {
-        if schema_version > V1 {
-            return Err(WireError::TooNew {
-                event_type: event_type.to_owned(),
-                version: schema_version,
-                newest: V1,
-            });
-        }
-        let ids = || read_json::<IdsV1>(event_type, data).map(|stored| stored.ids);
+        WireError::refuse_newer(event_type, schema_version, V1)?;
+        let ids = || read_json::<PlacementIds>(event_type, data);
         match event_type {
             "EvaluationOpened" => read_json::<EvaluationOpenedV1>(event_type, data).map(Into::into),
             "EvaluationRecorded" => {

@@ -20,6 +20,22 @@ pub struct EventShape {
     pub personal: &'static [&'static str],
 }
 
+impl EventShape {
+    /// `event_type` with these fields, and these of a person.
+    #[must_use]
+    pub const fn of(
+        event_type: &'static str,
+        fields: &'static [&'static str],
+        personal: &'static [&'static str],
+    ) -> Self {
+        Self {
+            event_type,
+            fields,
+            personal,
+        }
+    }
+}
+
 /// A stored event that is none of this room's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -44,6 +60,23 @@ pub enum WireError {
         /// What does not fit.
         problem: String,
     },
+}
+
+impl WireError {
+    /// Refuses what a newer Annals wrote.
+    ///
+    /// # Errors
+    /// [`TooNew`](Self::TooNew) where `version` is beyond `newest`.
+    pub fn refuse_newer(event_type: &str, version: u32, newest: u32) -> Result<(), Self> {
+        if version <= newest {
+            return Ok(());
+        }
+        Err(Self::TooNew {
+            event_type: event_type.to_owned(),
+            version,
+            newest,
+        })
+    }
 }
 
 /// An aggregate whose events can be stored.

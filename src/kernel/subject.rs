@@ -13,3 +13,8 @@ pub struct PlacementIds {
     /// What was applied for.
     pub internship_id: Uuid,
 }
+
+impl PlacementIds {
+    /// Their names in stored events.
+    pub const FIELDS: &[&str] = &["placement_id", "student_id", "internship_id"];
+}

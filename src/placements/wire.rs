@@ -149,10 +149,7 @@ impl Stored for Placement {
     }
 
     fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, WireError> {
-        if version > VERSION {
-            let event_type = event_type.to_owned();
-            return Err(WireError::TooNew { event_type, version, newest: VERSION });
-        }
+        WireError::refuse_newer(event_type, version, VERSION)?;
         Ok(match event_type {
             "PlacementStarted" => {
                 Event::PlacementStarted(read_json::<Started>(event_type, data)?.into())

@@ -88,13 +88,6 @@ struct FeedbackV1 {
     feedback: String,
 }
 
-/// Frozen, reopened, closed.
-#[derive(Serialize, Deserialize)]
-struct IdsV1 {
-    #[serde(flatten)]
-    ids: PlacementIds,
-}
-
 #[derive(Serialize, Deserialize)]
 struct WorkReportedV1 {
     #[serde(flatten)]
@@ -115,38 +108,24 @@ struct MandatoryTasksProgressedV1 {
     mandatory_submitted: u32,
 }
 
-const fn shape(
-    event_type: &'static str,
-    fields: &'static [&'static str],
-    personal: &'static [&'static str],
-) -> EventShape {
-    EventShape {
-        event_type,
-        fields,
-        personal,
-    }
-}
-
-const IDS: &[&str] = &["placement_id", "student_id", "internship_id"];
-
 impl Stored for Worklist {
     #[rustfmt::skip]
     const SHAPES: &'static [EventShape] = &[
-        shape("WorklistOpened",
+        EventShape::of("WorklistOpened",
             &["placement_id", "student_id", "internship_id", "employer_id", "start_date"], &[]),
-        shape("TaskAssigned",
+        EventShape::of("TaskAssigned",
             &["placement_id", "student_id", "internship_id", "task_id", "title", "description", "due_at", "mandatory"], &[]),
-        shape("WorkSubmitted",
+        EventShape::of("WorkSubmitted",
             &["placement_id", "student_id", "internship_id", "task_id", "submission_id", "artifacts", "late", "first"], &["comment"]),
-        shape("SubmissionReviewed",
+        EventShape::of("SubmissionReviewed",
             &["placement_id", "student_id", "internship_id", "task_id", "submission_id", "verdict", "score"], &["feedback"]),
-        shape("WorklistFrozen", IDS, &[]),
-        shape("WorklistReopened", IDS, &[]),
-        shape("WorklistClosed", IDS, &[]),
-        shape("WorkReported",
+        EventShape::of("WorklistFrozen", PlacementIds::FIELDS, &[]),
+        EventShape::of("WorklistReopened", PlacementIds::FIELDS, &[]),
+        EventShape::of("WorklistClosed", PlacementIds::FIELDS, &[]),
+        EventShape::of("WorkReported",
             &["placement_id", "student_id", "internship_id", "tasks_assigned", "tasks_submitted", "tasks_on_time",
               "mandatory_assigned", "mandatory_submitted", "mean_score"], &[]),
-        shape("MandatoryTasksProgressed",
+        EventShape::of("MandatoryTasksProgressed",
             &["placement_id", "student_id", "internship_id", "mandatory_assigned", "mandatory_submitted"], &[]),
     ];
 
@@ -230,7 +209,7 @@ impl Stored for Worklist {
             ),
             Event::WorklistFrozen { ids }
             | Event::WorklistReopened { ids }
-            | Event::WorklistClosed { ids } => write_json(name, V1, &IdsV1 { ids }),
+            | Event::WorklistClosed { ids } => write_json(name, V1, &ids),
             Event::WorkReported { ids, figures } => {
                 write_json(name, V1, &WorkReportedV1::new(ids, figures))
             }
@@ -251,14 +230,8 @@ impl Stored for Worklist {
     }
 
     fn decode(event_type: &str, schema_version: u32, data: &[u8]) -> Result<Event, WireError> {
-        if schema_version > V1 {
-            return Err(WireError::TooNew {
-                event_type: event_type.to_owned(),
-                version: schema_version,
-                newest: V1,
-            });
-        }
-        let ids = || read_json::<IdsV1>(event_type, data).map(|stored| stored.ids);
+        WireError::refuse_newer(event_type, schema_version, V1)?;
+        let ids = || read_json::<PlacementIds>(event_type, data);
         match event_type {
             "WorklistOpened" => read_json::<WorklistOpenedV1>(event_type, data).map(Into::into),
             "TaskAssigned" => read_json::<TaskAssignedV1>(event_type, data).map(Into::into),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::Ids;
-use super::super::wire::{SUBMITTED, StoredSubmission, VERSION, refuse_newer};
+use super::super::wire::{SUBMITTED, StoredSubmission, VERSION};
 use super::{Candidacy, Cause, Event};
 use crate::kernel::{
     DomainEvent as _, EventShape, Moment, Stored, WireError, read_json, write_json,
@@ -101,7 +101,7 @@ impl Stored for Candidacy {
     }
 
     fn decode(event_type: &str, version: u32, data: &[u8]) -> Result<Event, WireError> {
-        refuse_newer(event_type, version)?;
+        WireError::refuse_newer(event_type, version, VERSION)?;
         Ok(match event_type {
             "ApplicationRegistered" => Event::ApplicationRegistered(
                 read_json::<StoredSubmission>(event_type, data)?.into(),
