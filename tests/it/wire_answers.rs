@@ -17,7 +17,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::wire_client::*;
-use crate::wire_groups::{create, create_on_all, join, until};
+use crate::wire_consumer::{create, create_on_all, join, until};
 
 #[tokio::test]
 async fn a_group_on_everything_does_not_feed_on_its_own_notes() {

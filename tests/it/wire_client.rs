@@ -236,15 +236,16 @@ pub fn by_type(mut read: read_req::Options, regex: &str, window: u32) -> read_re
     read
 }
 
+/// `stream@revision`.
+pub fn place(stream: Option<&StreamIdentifier>, revision: u64) -> String {
+    let stream = String::from_utf8_lossy(&stream.unwrap().stream_name);
+    format!("{stream}@{revision}")
+}
+
 /// Replies in few words: `stream@revision`, `stream@revision via link`, or what else they are.
 pub fn brief(content: &read_resp::Content) -> String {
     let place = |event: &read_resp::read_event::RecordedEvent| {
-        let stream = &event.stream_identifier.as_ref().unwrap().stream_name;
-        format!(
-            "{}@{}",
-            String::from_utf8_lossy(stream),
-            event.stream_revision
-        )
+        place(event.stream_identifier.as_ref(), event.stream_revision)
     };
     match content {
         read_resp::Content::Event(read) => match (&read.event, &read.link) {
@@ -280,3 +281,16 @@ pub async fn take(replies: &mut Streaming<proto::ReadResp>, count: usize) -> Vec
     }
     taken
 }
+
+/// Runs tests over the oracle and over the engine.
+macro_rules! over_both {
+    ($($(#[$doc:meta])* $name:ident => $test:expr;)*) => {
+        $($(#[$doc])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let test = $test;
+            test(Node::memory().await).await;
+            test(Node::engine().await).await;
+        })*
+    };
+}
+pub(crate) use over_both;

@@ -4,168 +4,14 @@ use std::sync::Arc;
 
 use annals::log::memory::MemoryLog;
 use annals::log::wire;
-use annals::proto::event_store::client::persistent_subscriptions::persistent_subscriptions_client::PersistentSubscriptionsClient;
 use annals::proto::event_store::client::persistent_subscriptions::{
-    self as proto, create_req, get_info_req, read_req, read_resp, replay_parked_req,
+    self as proto, create_req, read_req, replay_parked_req,
 };
-use annals::proto::event_store::client::{self as shared};
 use read_req::nack::Action;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::Code;
 
 use crate::wire_client::*;
-
-type Client = PersistentSubscriptionsClient<Channel>;
-
-fn client(node: &Node) -> Client {
-    PersistentSubscriptionsClient::new(node.channel.clone())
-}
-
-pub async fn create(node: &Node, stream: &str) -> Result<(), Status> {
-    let of = create_req::StreamOptions {
-        stream_identifier: Some(name(stream)),
-        revision_option: Some(create_req::stream_options::RevisionOption::Start(EMPTY)),
-    };
-    create_of(node, create_req::options::StreamOption::Stream(of)).await
-}
-
-pub async fn create_on_all(node: &Node) -> Result<(), Status> {
-    let of = create_req::AllOptions {
-        all_option: Some(create_req::all_options::AllOption::Start(EMPTY)),
-        filter_option: Some(create_req::all_options::FilterOption::NoFilter(EMPTY)),
-    };
-    create_of(node, create_req::options::StreamOption::All(of)).await
-}
-
-async fn create_of(node: &Node, of: create_req::options::StreamOption) -> Result<(), Status> {
-    let settings = create_req::Settings {
-        max_retry_count: 1,
-        min_checkpoint_count: 1,
-        max_checkpoint_count: 1,
-        live_buffer_size: 100,
-        read_batch_size: 10,
-        history_buffer_size: 100,
-        message_timeout: Some(create_req::settings::MessageTimeout::MessageTimeoutMs(
-            30_000,
-        )),
-        checkpoint_after: Some(create_req::settings::CheckpointAfter::CheckpointAfterMs(
-            100,
-        )),
-        consumer_strategy: "RoundRobin".to_owned(),
-        ..create_req::Settings::default()
-    };
-    let options = create_req::Options {
-        stream_option: Some(of),
-        stream_identifier: None,
-        group_name: "g".to_owned(),
-        settings: Some(settings),
-    };
-    let request = proto::CreateReq {
-        options: Some(options),
-    };
-    client(node).create(request).await.map(|_| ())
-}
-
-pub struct Consumer {
-    says: mpsc::Sender<proto::ReadReq>,
-    pub gets: Streaming<proto::ReadResp>,
-}
-
-pub async fn join(node: &Node, stream: &str, room: i32) -> Result<Consumer, Status> {
-    let (says, said) = mpsc::channel(16);
-    let options = read_req::Options {
-        stream_option: Some(match stream {
-            "$all" => read_req::options::StreamOption::All(EMPTY),
-            stream => read_req::options::StreamOption::StreamIdentifier(name(stream)),
-        }),
-        group_name: "g".to_owned(),
-        buffer_size: room,
-        uuid_option: Some(read_req::options::UuidOption {
-            content: Some(read_req::options::uuid_option::Content::String(EMPTY)),
-        }),
-    };
-    let content = Some(read_req::Content::Options(options));
-    says.send(proto::ReadReq { content }).await.unwrap();
-    let gets = client(node)
-        .read(ReceiverStream::new(said))
-        .await?
-        .into_inner();
-    let mut consumer = Consumer { says, gets };
-    let first = consumer.gets.message().await?.unwrap().content.unwrap();
-    assert!(
-        matches!(first, read_resp::Content::SubscriptionConfirmation(id) if id.subscription_id == format!("{stream}::g"))
-    );
-    Ok(consumer)
-}
-
-impl Consumer {
-    /// The next message: the id to acknowledge, its revision, how often it was sent before.
-    pub async fn next(&mut self) -> (shared::Uuid, u64, i32) {
-        let content = self.gets.message().await.unwrap().unwrap().content.unwrap();
-        let read_resp::Content::Event(read) = content else {
-            panic!("{content:?}");
-        };
-        let Some(read_resp::read_event::Count::RetryCount(retries)) = read.count else {
-            panic!("{read:?}");
-        };
-        let event = read.event.unwrap();
-        let id = read.link.map_or(event.id, |link| link.id);
-        (id.unwrap(), event.stream_revision, retries)
-    }
-
-    pub async fn ack(&self, id: shared::Uuid) {
-        let ack = read_req::Ack {
-            id: Vec::new().into(),
-            ids: vec![id],
-        };
-        self.say(read_req::Content::Ack(ack)).await;
-    }
-
-    async fn nack(&self, id: shared::Uuid, action: Action) {
-        let nack = read_req::Nack {
-            id: Vec::new().into(),
-            ids: vec![id],
-            action: action.into(),
-            reason: "because".to_owned(),
-        };
-        self.say(read_req::Content::Nack(nack)).await;
-    }
-
-    async fn say(&self, content: read_req::Content) {
-        let content = Some(content);
-        self.says.send(proto::ReadReq { content }).await.unwrap();
-    }
-}
-
-/// Waits until the group stands so.
-pub async fn until(node: &Node, stream: &str, holds: impl Fn(&proto::SubscriptionInfo) -> bool) {
-    for _ in 0..500 {
-        let options = get_info_req::Options {
-            stream_option: Some(match stream {
-                "$all" => get_info_req::options::StreamOption::All(EMPTY),
-                stream => get_info_req::options::StreamOption::StreamIdentifier(name(stream)),
-            }),
-            group_name: "g".to_owned(),
-        };
-        let request = proto::GetInfoReq {
-            options: Some(options),
-        };
-        let info = client(node)
-            .get_info(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .subscription_info
-            .unwrap();
-        if holds(&info) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("the group never stood so");
-}
+use crate::wire_consumer::{client, create, create_from_end, create_of, join, until};
 
 #[tokio::test]
 async fn messages_are_sent_again_parked_and_replayed() {
@@ -274,41 +120,6 @@ async fn unknown_and_repeated_groups_are_refused_by_name() {
     assert_eq!(twice.metadata().get("group-name").unwrap(), "g");
 }
 
-async fn create_from_end(node: &Node, stream: &str) -> Result<(), Status> {
-    use create_req::options::StreamOption as Of;
-    let of = match stream {
-        "$all" => Of::All(create_req::AllOptions {
-            all_option: Some(create_req::all_options::AllOption::End(EMPTY)),
-            filter_option: Some(create_req::all_options::FilterOption::NoFilter(EMPTY)),
-        }),
-        stream => Of::Stream(create_req::StreamOptions {
-            stream_identifier: Some(name(stream)),
-            revision_option: Some(create_req::stream_options::RevisionOption::End(EMPTY)),
-        }),
-    };
-    create_of(node, of).await
-}
-
-/// The next message in few words.
-async fn next_of(consumer: &mut Consumer) -> String {
-    let content = consumer.gets.message().await.unwrap().unwrap().content;
-    let read_resp::Content::Event(read) = content.unwrap() else {
-        panic!("no event");
-    };
-    let event = read.event.unwrap();
-    let id = read.link.as_ref().map_or(&event.id, |link| &link.id);
-    consumer.ack(id.clone().unwrap()).await;
-    let place = |event: &read_resp::read_event::RecordedEvent| {
-        let stream = &event.stream_identifier.as_ref().unwrap().stream_name;
-        let stream = String::from_utf8_lossy(stream).into_owned();
-        format!("{stream}@{}", event.stream_revision)
-    };
-    match &read.link {
-        None => place(&event),
-        Some(link) => format!("{} via {}", place(&event), place(link)),
-    }
-}
-
 #[tokio::test]
 async fn a_group_from_the_end_gets_all_that_comes_after_it_was_made() {
     for node in [Node::memory().await, Node::engine().await] {
@@ -321,13 +132,13 @@ async fn a_group_from_the_end_gets_all_that_comes_after_it_was_made() {
             node.put("x-2", ANY, vec![event(id + 1)]).await;
             node.put("later", ANY, vec![event(id + 2)]).await;
             let mut consumer = join(&node, stream, 10).await.unwrap();
-            let first = next_of(&mut consumer).await;
+            let first = consumer.next_place().await;
             match stream {
                 "s" => assert_eq!(first, "s@1"),
                 // That the group was made is the first thing that comes.
                 "$all" => {
                     assert!(first.starts_with("$persistentSubscriptionConfig@"));
-                    assert_eq!(next_of(&mut consumer).await, "s@2");
+                    assert_eq!(consumer.next_place().await, "s@2");
                 }
                 "$ce-x" => assert_eq!(first, "$ce-x@3"),
                 _ => assert_eq!(first, "later@3"),
@@ -343,13 +154,13 @@ async fn a_group_on_a_category_gets_what_is_there_and_what_comes() {
         node.put("y-1", ANY, vec![event(3)]).await;
         create(&node, "$ce-x").await.unwrap();
         let mut consumer = join(&node, "$ce-x", 10).await.unwrap();
-        assert_eq!(next_of(&mut consumer).await, "$ce-x@0");
-        assert_eq!(next_of(&mut consumer).await, "$ce-x@1");
+        assert_eq!(consumer.next_place().await, "$ce-x@0");
+        assert_eq!(consumer.next_place().await, "$ce-x@1");
         for count in 0..3 {
             node.put("y-1", ANY, vec![event(10 + count)]).await;
             node.put("x-2", ANY, vec![event(20 + count)]).await;
             let link = format!("$ce-x@{}", 2 + count);
-            assert_eq!(next_of(&mut consumer).await, link);
+            assert_eq!(consumer.next_place().await, link);
         }
         until(&node, "$ce-x", |info| {
             info.last_checkpointed_event_position == "4"
@@ -408,5 +219,5 @@ async fn a_group_may_begin_between_two_events_and_says_so() {
     })
     .await;
     let mut consumer = join(&node, "$all", 1).await.unwrap();
-    assert_eq!(next_of(&mut consumer).await, "s@1");
+    assert_eq!(consumer.next_place().await, "s@1");
 }

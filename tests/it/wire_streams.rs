@@ -1,11 +1,10 @@
-//! EventStoreDB's protocol over both engines: what clients lean on, as a recorded server answers.
+//! EventStoreDB's protocol over both engines: appends, ends of streams and what else clients lean on, as a recorded server answers.
 
 use annals::log::memory::MemoryLog;
 use annals::log::wire;
 use annals::proto::event_store::client::server_features::server_features_client::ServerFeaturesClient;
 use annals::proto::event_store::client::streams::{
-    self as proto, append_req, append_resp, batch_append_req, batch_append_resp, read_req::options,
-    read_resp,
+    self as proto, append_req, append_resp, batch_append_req, batch_append_resp,
 };
 use annals::proto::event_store::client::{self as shared, gossip::gossip_client::GossipClient};
 use proto::append_req::options::ExpectedStreamRevision as Expect;
@@ -14,31 +13,13 @@ use uuid::Uuid;
 
 use crate::wire_client::*;
 
-/// Runs a test over the oracle and over the engine.
-macro_rules! over_both {
-    ($($(#[$doc:meta])* $name:ident => $test:expr;)*) => {
-        $($(#[$doc])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            let test = $test;
-            test(Node::memory().await).await;
-            test(Node::engine().await).await;
-        })*
-    };
-}
-
 over_both! {
     every_expected_revision_is_judged_and_a_conflict_names_both_sides => expectations;
     a_repeated_append_is_answered_as_the_first_was => repeats;
     an_append_that_is_given_up_writes_nothing => given_up;
     a_tombstoned_stream_is_refused_in_the_trailers => tombstoned;
     a_deleted_stream_is_not_found_and_goes_on_when_written_again => recreated;
-    an_event_comes_back_whole_in_both_forms_of_ids => comes_back;
-    a_subscription_confirms_catches_up_and_goes_live => subscription;
-    a_filter_may_look_ahead_and_checkpoints_tell_how_far_it_came => filtered;
-    links_are_followed_where_asked => links;
-    categories_and_types_have_derived_streams => derived;
     a_batch_goes_on_after_a_conflict => batch;
-    a_truncated_stream_tells_its_first_and_last_revision => truncated;
 }
 
 async fn expectations(node: Node) {
@@ -178,134 +159,6 @@ async fn recreated(node: Node) {
     assert_eq!(briefly(&node.read(stream("s")).await.unwrap()), ["s@2"]);
 }
 
-async fn comes_back(node: Node) {
-    node.put("s", ANY, vec![typed(7, "placed", r#"{"a":1}"#)])
-        .await;
-    let mut read = stream("s");
-    let text = node.read(read.clone()).await.unwrap();
-    let Some(read_resp::Content::Event(found)) = text.first() else {
-        panic!("{text:?}");
-    };
-    let event = found.event.as_ref().unwrap();
-    assert_eq!(&*event.data, br#"{"a":1}"#);
-    assert_eq!(event.metadata.get("type").unwrap(), "placed");
-    assert_eq!(
-        event.metadata.get("content-type").unwrap(),
-        "application/json"
-    );
-    assert!(
-        event
-            .metadata
-            .get("created")
-            .unwrap()
-            .parse::<i64>()
-            .unwrap()
-            > 0
-    );
-    assert_eq!(event.commit_position, event.prepare_position);
-    read.uuid_option = Some(options::UuidOption {
-        content: Some(options::uuid_option::Content::Structured(EMPTY)),
-    });
-    let halves = node.read(read).await.unwrap();
-    let Some(read_resp::Content::Event(found)) = halves.first() else {
-        panic!("{halves:?}");
-    };
-    let id = found
-        .event
-        .as_ref()
-        .unwrap()
-        .id
-        .clone()
-        .unwrap()
-        .value
-        .unwrap();
-    let structured = shared::uuid::Structured {
-        most_significant_bits: 0,
-        least_significant_bits: 7,
-    };
-    assert_eq!(id, shared::uuid::Value::Structured(structured));
-}
-
-async fn subscription(node: Node) {
-    node.put("s", ANY, vec![event(1), event(2)]).await;
-    node.put("t", ANY, vec![event(3)]).await;
-    let mut one = node.open(live(stream("s"))).await.unwrap();
-    assert_eq!(
-        take(&mut one, 4).await,
-        ["confirmed", "s@0", "s@1", "caught up"]
-    );
-    let mut everything = node.open(live(all())).await.unwrap();
-    let there = ["confirmed", "s@0", "s@1", "t@0", "caught up"];
-    assert_eq!(take(&mut everything, 5).await, there);
-    node.put("t", ANY, vec![event(4)]).await;
-    node.put("s", ANY, vec![event(5)]).await;
-    assert_eq!(take(&mut one, 1).await, ["s@2"]);
-    assert_eq!(take(&mut everything, 2).await, ["t@1", "s@2"]);
-}
-
-async fn filtered(node: Node) {
-    let events = (0..8).map(|n| typed(n + 1, if n % 4 == 0 { "$system" } else { "user" }, "{}"));
-    node.put("s", ANY, events.collect()).await;
-    let user = node.read(by_type(all(), r"^(?!\$)", 32)).await.unwrap();
-    assert_eq!(briefly(&user), ["s@1", "s@2", "s@3", "s@5", "s@6", "s@7"]);
-    let mut live = node.open(live(by_type(all(), r"^\$", 4))).await.unwrap();
-    let there = [
-        "confirmed",
-        "s@0",
-        "checkpoint",
-        "s@4",
-        "checkpoint",
-        "caught up",
-    ];
-    assert_eq!(take(&mut live, 6).await, there);
-    let events = (0..5).map(|n| typed(n + 20, if n == 1 { "$system" } else { "user" }, "{}"));
-    node.put("s", ANY, events.collect()).await;
-    assert_eq!(take(&mut live, 2).await, ["s@9", "checkpoint"]);
-}
-
-async fn links(node: Node) {
-    node.put("s", ANY, vec![event(1)]).await;
-    let link = |id, data| typed(id, "$>", data);
-    let to = vec![link(2, "0@s"), link(3, "5@s"), link(4, "nonsense")];
-    node.put("l", ANY, to).await;
-    assert_eq!(
-        briefly(&node.read(stream("l")).await.unwrap()),
-        ["l@0", "l@1", "l@2"]
-    );
-    let followed = node.read(resolved(stream("l"))).await.unwrap();
-    assert_eq!(
-        briefly(&followed),
-        ["s@0 via l@0", "nothing via l@1", "l@2"]
-    );
-}
-
-async fn derived(node: Node) {
-    node.put("x-1", ANY, vec![typed(1, "a", "{}"), typed(2, "b", "{}")])
-        .await;
-    node.put("xy-1", ANY, vec![typed(3, "a", "{}")]).await;
-    node.put("x-2", ANY, vec![typed(4, "b", "{}")]).await;
-    let category = node.read(resolved(stream("$ce-x"))).await.unwrap();
-    let there = [
-        "x-1@0 via $ce-x@0",
-        "x-1@1 via $ce-x@1",
-        "x-2@0 via $ce-x@2",
-    ];
-    assert_eq!(briefly(&category), there);
-    let back = node
-        .read(resolved(backwards(stream("$et-a"))))
-        .await
-        .unwrap();
-    assert_eq!(briefly(&back), ["xy-1@0 via $et-a@1", "x-1@0 via $et-a@0"]);
-    assert_eq!(
-        briefly(&node.read(stream("$ce-none")).await.unwrap()),
-        ["not found"]
-    );
-    let mut live = node.open(live(resolved(stream("$ce-x")))).await.unwrap();
-    take(&mut live, 5).await;
-    node.put("x-3", ANY, vec![event(5)]).await;
-    assert_eq!(take(&mut live, 1).await, ["x-3@0 via $ce-x@3"]);
-}
-
 async fn batch(node: Node) {
     use batch_append_req::options::ExpectedStreamPosition as Said;
     let append = |correlation: u128, revision, id| proto::BatchAppendReq {
@@ -355,23 +208,6 @@ async fn batch(node: Node) {
         "CurrentRevision(1)",
     ];
     assert_eq!(outcomes, expected);
-}
-
-async fn truncated(node: Node) {
-    node.put("s", ANY, (1..=5).map(event).collect()).await;
-    let metadata = r#"{"$tb":3,"$acl":{"$r":["a"]},"mine":1}"#;
-    node.put("$$s", ANY, vec![typed(9, "$metadata", metadata)])
-        .await;
-    let mut read = stream("s");
-    read.control_option = Some(options::ControlOption { compatibility: 1 });
-    read.count_option = Some(options::CountOption::Count(2));
-    let found = node.read(read).await.unwrap();
-    assert_eq!(briefly(&found), ["first 3", "s@3", "s@4", "last 4"]);
-    let kept = node.read(stream("$$s")).await.unwrap();
-    let Some(read_resp::Content::Event(event)) = kept.first() else {
-        panic!("{kept:?}");
-    };
-    assert_eq!(event.event.as_ref().unwrap().data, metadata.as_bytes());
 }
 
 #[tokio::test]
@@ -431,13 +267,4 @@ async fn a_log_served_for_reading_refuses_every_write() {
         refused.metadata().get("exception").unwrap(),
         "access-denied"
     );
-}
-
-#[tokio::test]
-async fn subscriptions_end_with_an_error_when_the_server_stops_never_with_ok() {
-    let mut node = Node::memory().await;
-    let mut live = node.open(live(all())).await.unwrap();
-    assert_eq!(take(&mut live, 2).await, ["confirmed", "caught up"]);
-    node.stop();
-    assert_eq!(live.message().await.unwrap_err().code(), Code::Unavailable);
 }
