@@ -125,7 +125,7 @@ pub fn from_command_error(error: &CommandError) -> Status {
 pub fn from_read_error(error: &ReadError) -> Status {
     match error {
         ReadError::Unavailable { cause, retry } => unavailable(cause, *retry),
-        ReadError::Damaged { .. } | ReadError::StreamDeleted(_) => {
+        ReadError::Damaged { .. } | ReadError::StreamDeleted(_) | ReadError::Undecided(_) => {
             tracing::error!(%error, "the log cannot be read");
             with_reason(
                 Code::DataLoss,

@@ -5,6 +5,7 @@
 
 mod appends;
 mod deletes;
+mod filters;
 mod reads;
 mod subscriptions;
 
@@ -96,9 +97,12 @@ where
             an_append_of_nothing_checks_the_revision what_is_no_event_is_refused
             an_append_is_kept_whole one_of_many_writers_wins;
         reads: a_stream_reads_both_ways a_stream_that_never_was_does_not_exist
-            the_log_reads_both_ways filters_need_one_of_each_list
+            the_log_reads_both_ways
             max_count_and_truncation_hide_from_stream_reads_only max_age_hides_by_the_clock
             metadata_is_replaced_whole metadata_that_is_not_says_nothing;
+        filters: reads_bring_what_passes_and_nothing_else a_filtered_read_goes_on_from_the_middle
+            where_nothing_passes_everything_was_examined subscriptions_bring_what_passes_before_and_live
+            what_cannot_be_judged_is_never_skipped;
         deletes: a_deleted_stream_is_gone_until_written a_deleted_stream_takes_a_new_beginning
             deleting_judges_the_revision metadata_brings_a_deleted_stream_back
             a_tombstone_is_for_ever protected_streams_stay

@@ -120,7 +120,7 @@ impl EventLog for MemoryLog {
         limit: usize,
         filter: &Filter,
     ) -> Result<AllSlice, ReadError> {
-        self.read(|state| Ok(state.read_all(from, direction, limit, filter)))
+        self.read(|state| state.read_all(from, direction, limit, filter))
     }
 
     fn subscribe(
@@ -211,12 +211,19 @@ impl Subscription {
             }
             let head = *self.head.borrow_and_update();
             if self.at < head {
-                let slice = self.log.state().read_all(
+                let read = self.log.state().read_all(
                     Some(self.at),
                     Direction::Forward,
                     BATCH_EVENTS,
                     &self.filter,
                 );
+                let slice = match read {
+                    Ok(slice) => slice,
+                    Err(error) => {
+                        self.over = true;
+                        return Some(Err(error));
+                    }
+                };
                 self.at = slice.examined;
                 if !slice.events.is_empty() {
                     return Some(Ok(Delivery::Events(slice.events)));

@@ -305,27 +305,30 @@ impl State {
         direction: Direction,
         limit: usize,
         filter: &Filter,
-    ) -> AllSlice {
-        let passes =
-            |event: &&RecordedEvent| filter.admits(event.stream.as_str(), &event.event_type);
+    ) -> Result<AllSlice, ReadError> {
         let forward = direction == Direction::Forward;
-        let mut events: Vec<RecordedEvent> = if forward {
-            let from = from.unwrap_or(Position::START);
-            let after = self.events.iter().filter(|event| event.position > from);
-            after
-                .filter(passes)
-                .take(limit.saturating_add(1))
-                .cloned()
-                .collect()
+        let ahead: Box<dyn Iterator<Item = &RecordedEvent>> = if forward {
+            let after = from.unwrap_or(Position::START);
+            Box::new(
+                self.events
+                    .iter()
+                    .filter(move |event| event.position > after),
+            )
         } else {
-            let before = |event: &&RecordedEvent| from.is_none_or(|from| event.position < from);
-            let backward = self.events.iter().rev().filter(before);
-            backward
-                .filter(passes)
-                .take(limit.saturating_add(1))
-                .cloned()
-                .collect()
+            let before =
+                move |event: &&RecordedEvent| from.is_none_or(|from| event.position < from);
+            Box::new(self.events.iter().rev().filter(before))
         };
+        let mut events = Vec::new();
+        for event in ahead {
+            if filter.admits(event.stream.as_str(), &event.event_type)? {
+                events.push(event.clone());
+            }
+            // One more than asked for tells whether more is there.
+            if events.len() > limit {
+                break;
+            }
+        }
         let end = events.len() <= limit;
         events.truncate(limit);
         let edge = match (forward, end) {
@@ -335,11 +338,11 @@ impl State {
                 .last()
                 .map_or(from.unwrap_or_default(), |event| event.position),
         };
-        AllSlice {
+        Ok(AllSlice {
             events,
             examined: edge,
             end,
-        }
+        })
     }
 
     fn of(&self, stream: &StreamName) -> impl DoubleEndedIterator<Item = &RecordedEvent> {

@@ -27,6 +27,9 @@
 //! (`$maxAge`, `$maxCount`, `$tb`) hides events from stream reads and from nothing else. A row whose digest does not fit is
 //! an error that names it ([`ReadError::Damaged`]), never an event.
 //!
+//! **Filter.** A [`Filter`] lets events of the whole log through by stream and by type. It is judged the same by every engine; an
+//! event that it cannot judge is an error ([`ReadError::Undecided`]) and never passed over.
+//!
 //! **Subscribe.** Everything after the given position in log order, first what is there, then what is appended;
 //! [`Delivery::CaughtUp`] each time the end was reached. A slow reader is never dropped, costs bounded memory, and
 //! never holds up an append.
@@ -45,6 +48,7 @@ pub mod canonical;
 mod compare;
 pub mod contract;
 pub mod eventstoredb;
+mod filter;
 pub mod memory;
 mod memory_state;
 mod model;
@@ -53,9 +57,10 @@ pub mod sqlite;
 mod system_events;
 pub mod wire;
 
+pub use filter::{Expression, Filter, InvalidExpression, Match, Undecided};
 pub use model::{
-    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Filter, Health, NewEvent,
-    ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, NewEvent, ReadError,
+    ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
 };
 
 use async_trait::async_trait;
@@ -91,10 +96,12 @@ pub trait EventLog: Send + Sync + 'static {
     ) -> Result<StreamSlice, ReadError>;
 
     /// At most `limit` events of the whole log that `filter` lets through. Forward: those after `from`
-    /// (exclusive); backward: those before it (exclusive), `None` being the end.
+    /// (exclusive); backward: those before it (exclusive), `None` being the end. Where the filter passes over much, fewer
+    /// or none are answered with [`AllSlice::end`] false: whoever wants more goes on from [`AllSlice::examined`].
     ///
     /// # Errors
-    /// Damaged, or the machinery failed.
+    /// Damaged, the filter cannot judge an event, or the machinery failed. Of an event that the filter leaves out only
+    /// its place and its names are looked at.
     async fn read_all(
         &self,
         from: Option<Position>,
@@ -103,7 +110,7 @@ pub trait EventLog: Send + Sync + 'static {
         filter: &Filter,
     ) -> Result<AllSlice, ReadError>;
 
-    /// Everything after `from`, for ever. The stream ends only after an error item.
+    /// Everything after `from` that `filter` lets through, for ever. The stream ends only after an error item.
     fn subscribe(
         &self,
         from: Position,

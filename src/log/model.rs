@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::filter::Undecided;
 use crate::kernel::{Moment, Position, Revision, StreamName};
 
 /// What the writer believes the stream's last revision to be.
@@ -152,29 +153,6 @@ pub enum Direction {
     Backward,
 }
 
-/// Which events of the whole log. Both lists empty: all; otherwise an event must match one entry of each list
-/// that is not empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Beginnings of stream names.
-    pub stream_prefixes: Vec<String>,
-    /// Whole event types.
-    pub event_types: Vec<String>,
-}
-
-impl Filter {
-    /// Whether an event of this stream and type passes.
-    #[must_use]
-    pub fn admits(&self, stream: &str, event_type: &str) -> bool {
-        let any_or = |list: &[String], test: &dyn Fn(&String) -> bool| {
-            list.is_empty() || list.iter().any(test)
-        };
-        any_or(&self.stream_prefixes, &|prefix| {
-            stream.starts_with(prefix.as_str())
-        }) && any_or(&self.event_types, &|name| name == event_type)
-    }
-}
-
 /// A piece of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamSlice {
@@ -191,7 +169,7 @@ pub struct StreamSlice {
 /// A piece of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllSlice {
-    /// In the order asked for.
+    /// In the order asked for. May be none although there are more: see `end`.
     pub events: Vec<RecordedEvent>,
     /// Up to here the log was examined: where to go on, whether or not events passed the filter.
     pub examined: Position,
@@ -226,6 +204,9 @@ pub enum ReadError {
         /// What does not fit.
         problem: String,
     },
+    /// The filter's expression came to no end with an event's stream or type, so that nobody knows whether it is wanted.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
     /// The engine cannot read.
     #[error("log unavailable: {cause}")]
     Unavailable {

@@ -11,7 +11,7 @@ use super::duty::{self, Duty};
 use super::process::{Process, ProcessError, Source};
 use super::store::{ParkedEvent, ProcessStore, StoreError};
 use crate::kernel::{Moment, Position};
-use crate::log::{Delivery, EventLog, Filter, RecordedEvent};
+use crate::log::{Delivery, EventLog, Filter, Match, RecordedEvent};
 
 /// Streams whose events are handled side by side, per source. Appends of all of them share a sync.
 const STREAMS_AT_ONCE: usize = 64;
@@ -73,16 +73,7 @@ async fn follow(
     saved: &mut Position,
     duty: &mut watch::Receiver<Duty>,
 ) -> Result<(), String> {
-    let event_types = lane
-        .source
-        .event_types
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect();
-    let filter = Filter {
-        event_types,
-        ..Filter::default()
-    };
+    let filter = Filter::by_type(Match::one_of(lane.source.event_types.iter().copied()));
     let mut deliveries = lane.log.subscribe(from, filter);
     loop {
         let delivery = tokio::select! {

@@ -17,7 +17,7 @@ use super::store::{Retried, Store as _, StoreError};
 use super::worker::{Command, Progress, Worker};
 use super::{ProjectionError, Settings, Source};
 use crate::kernel::{ConsistencyToken, Position};
-use crate::log::Filter;
+use crate::log::{Filter, Match};
 
 /// Commands of operators that wait for the worker.
 const COMMANDS: usize = 16;
@@ -148,19 +148,16 @@ impl Opened {
             failure: None,
         });
         // Only what has a handler is read at all.
-        let event_types = match self.model.any {
-            Some(_) => Vec::new(),
-            None => self.model.on.keys().cloned().collect(),
+        let types = match self.model.any {
+            Some(_) => Match::Any,
+            None => Match::one_of(self.model.on.keys()),
         };
         let obsolete = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             name: self.model.name.clone(),
             store: Some(Box::new(self.store)),
             sources,
-            filter: Filter {
-                stream_prefixes: Vec::new(),
-                event_types,
-            },
+            filter: Filter::by_type(types),
             progress,
             commands: received,
             stop: stopped,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use annals::kernel::Position;
 use annals::log::sqlite::{Options, SqliteLog};
-use annals::log::{Direction, EventLog, Filter};
+use annals::log::{Direction, EventLog, Filter, Match};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -58,10 +58,7 @@ async fn of_two_offers_accepted_at_once_exactly_one_becomes_a_placement() {
 /// `PlacementStarted` events by student, from the log itself.
 async fn placements_by_student(data: &Path) -> BTreeMap<String, usize> {
     let log = SqliteLog::open(&data.join("placements"), Options::default()).unwrap();
-    let filter = Filter {
-        event_types: vec!["PlacementStarted".to_owned()],
-        ..Filter::default()
-    };
+    let filter = Filter::by_type(Match::one_of(["PlacementStarted"]));
     let slice = log
         .read_all(Some(Position::START), Direction::Forward, 100_000, &filter)
         .await

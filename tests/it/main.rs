@@ -43,6 +43,7 @@ mod wire_audit;
 mod wire_client;
 mod wire_consumer;
 mod wire_faithful;
+mod wire_filters;
 mod wire_groups;
 mod wire_process;
 mod wire_reads;

@@ -3,8 +3,8 @@
 use super::{Finding, Subject, events, fits, ids, revisions, same, stream, tags, text};
 use crate::kernel::StreamName;
 use crate::log::{
-    AppendError, Direction, Expected, Filter, ReadError, ReadFrom, StreamMetadata, StreamSlice,
-    rules,
+    AppendError, Direction, Expected, Filter, Match, ReadError, ReadFrom, StreamMetadata,
+    StreamSlice, rules,
 };
 
 const ALL: usize = 1_000;
@@ -52,10 +52,7 @@ pub(super) async fn a_deleted_stream_is_gone_until_written(on: Subject) -> Findi
     same!((again.exists, revisions(&again.events)), (true, vec![2]));
     let (metadata, _) = on.log.metadata(&s).await.map_err(text)?;
     same!(metadata.truncate_before, Some(2));
-    let filter = Filter {
-        stream_prefixes: vec!["a-".into()],
-        ..Filter::default()
-    };
+    let filter = Filter::by_stream(Match::prefixes(["a-"]));
     let all = on
         .log
         .read_all(None, Direction::Forward, ALL, &filter)

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::{Finding, Subject, event, events, fits, ids, revisions, same, stream, tags, text};
 use crate::kernel::Position;
-use crate::log::{Direction, Expected, Filter, NewEvent, ReadFrom, StreamMetadata, StreamSlice};
+use crate::log::{
+    Direction, Expected, Filter, Match, NewEvent, ReadFrom, StreamMetadata, StreamSlice,
+};
 
 const ALL: usize = 1_000;
 
@@ -126,52 +128,6 @@ pub(super) async fn the_log_reads_both_ways(on: Subject) -> Finding {
     Ok(())
 }
 
-pub(super) async fn filters_need_one_of_each_list(on: Subject) -> Finding {
-    let typed = |tag: &str, event_type: &str| NewEvent {
-        event_type: event_type.into(),
-        ..event(tag)
-    };
-    for (name, tag, event_type) in [
-        ("a-1", "1", "X"),
-        ("a-2", "2", "Y"),
-        ("b-1", "3", "X"),
-        ("c-1", "4", "Xy"),
-    ] {
-        let outcome = on
-            .log
-            .append(&stream(name)?, Expected::Any, vec![typed(tag, event_type)])
-            .await;
-        fits!(outcome, Ok(_));
-    }
-    let filter = |prefixes: &[&str], types: &[&str]| Filter {
-        stream_prefixes: prefixes.iter().map(ToString::to_string).collect(),
-        event_types: types.iter().map(ToString::to_string).collect(),
-    };
-    for (filter, expected) in [
-        (filter(&["a-", "b-"], &[]), "1 2 3"),
-        (filter(&[], &["X"]), "1 3"),
-        (filter(&["a-", "c-"], &["X", "Xy"]), "1 4"),
-        (filter(&["z"], &[]), ""),
-    ] {
-        let slice = on
-            .log
-            .read_all(None, Direction::Forward, ALL, &filter)
-            .await;
-        let slice = slice.map_err(text)?;
-        same!(ids(&slice.events), tags(expected));
-        same!(slice.examined, on.log.head().await.map_err(text)?);
-        let mut back = on
-            .log
-            .read_all(None, Direction::Backward, ALL, &filter)
-            .await;
-        if let Ok(slice) = &mut back {
-            slice.events.reverse();
-        }
-        same!(ids(&back.map_err(text)?.events), tags(expected));
-    }
-    Ok(())
-}
-
 pub(super) async fn max_count_and_truncation_hide_from_stream_reads_only(on: Subject) -> Finding {
     let s = stream("a-1")?;
     fits!(
@@ -213,10 +169,7 @@ pub(super) async fn max_count_and_truncation_hide_from_stream_reads_only(on: Sub
         backward.reverse();
         same!(backward, tags(seen));
     }
-    let filter = Filter {
-        stream_prefixes: vec!["a-".into()],
-        ..Filter::default()
-    };
+    let filter = Filter::by_stream(Match::prefixes(["a-"]));
     let all = on
         .log
         .read_all(None, Direction::Forward, ALL, &filter)

@@ -8,15 +8,16 @@ use futures::stream::{BoxStream, StreamExt};
 use super::{Finding, Subject, event, events, fits, ids, same, stream, tags, text};
 use crate::kernel::Position;
 use crate::log::{
-    AppendError, Delivery, Direction, Expected, Filter, Health, ReadError, ReadFrom, RecordedEvent,
+    AppendError, Delivery, Direction, Expected, Filter, Health, Match, ReadError, ReadFrom,
+    RecordedEvent,
 };
 
 /// A delivery that takes longer never comes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Deliveries = BoxStream<'static, Result<Delivery, ReadError>>;
+pub(super) type Deliveries = BoxStream<'static, Result<Delivery, ReadError>>;
 
-async fn next(from: &mut Deliveries) -> Result<Delivery, String> {
+pub(super) async fn next(from: &mut Deliveries) -> Result<Delivery, String> {
     tokio::time::timeout(PATIENCE, from.next())
         .await
         .map_err(|_| "no delivery came")?
@@ -25,7 +26,10 @@ async fn next(from: &mut Deliveries) -> Result<Delivery, String> {
 }
 
 /// Events until the subscription says that it reached `to`; its positions must never go back.
-async fn until(from: &mut Deliveries, to: Position) -> Result<Vec<RecordedEvent>, String> {
+pub(super) async fn until(
+    from: &mut Deliveries,
+    to: Position,
+) -> Result<Vec<RecordedEvent>, String> {
     let mut all = Vec::new();
     let mut at = Position::START;
     loop {
@@ -92,10 +96,7 @@ pub(super) async fn a_subscription_begins_after_its_position(on: Subject) -> Fin
 }
 
 pub(super) async fn a_filtered_subscription_tells_how_far_it_is(on: Subject) -> Finding {
-    let filter = Filter {
-        stream_prefixes: vec!["b-".into()],
-        ..Filter::default()
-    };
+    let filter = Filter::by_stream(Match::prefixes(["b-"]));
     let mut subscription = on.log.subscribe(Position::START, filter);
     let (a, b) = (stream("a-1")?, stream("b-1")?);
     for round in 0..5 {

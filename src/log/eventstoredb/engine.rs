@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::cluster::Cluster;
+use super::filter::Scoped;
 use super::subscribe::Subscription;
 use super::trouble::Trouble;
 use super::write::Ending;
@@ -17,9 +18,6 @@ use crate::log::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
     NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, rules,
 };
-
-/// A beginning that no stream's name has: names are text, and this is none that anybody writes.
-const NOTHING: &str = "\u{0}";
 
 /// What a log is on a server that others use, too.
 #[derive(Debug, Clone, Default)]
@@ -101,32 +99,6 @@ impl EsdbLog {
     }
 }
 
-/// `filter`, held within `scope`.
-fn within(scope: &[String], mut filter: Filter) -> Filter {
-    if scope.is_empty() {
-        return filter;
-    }
-    if filter.stream_prefixes.is_empty() {
-        filter.stream_prefixes = scope.to_vec();
-        return filter;
-    }
-    let both = |asked: &String| {
-        let asked = asked.clone();
-        scope.iter().filter_map(move |own| {
-            if asked.starts_with(own.as_str()) {
-                Some(asked.clone())
-            } else {
-                own.starts_with(&asked).then(|| own.clone())
-            }
-        })
-    };
-    filter.stream_prefixes = filter.stream_prefixes.iter().flat_map(both).collect();
-    if filter.stream_prefixes.is_empty() {
-        filter.stream_prefixes.push(NOTHING.into());
-    }
-    filter
-}
-
 #[async_trait]
 impl EventLog for EsdbLog {
     async fn append(
@@ -160,7 +132,7 @@ impl EventLog for EsdbLog {
         filter: &Filter,
     ) -> Result<AllSlice, ReadError> {
         let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
-        let filter = within(&self.options.scope, filter.clone());
+        let filter = Scoped::within(&self.options.scope, filter.clone());
         cluster
             .read_everything(from, direction, limit, &filter)
             .await
@@ -173,7 +145,7 @@ impl EventLog for EsdbLog {
     ) -> BoxStream<'static, Result<Delivery, ReadError>> {
         let subscription = Subscription::new(
             Arc::clone(&self.cluster),
-            within(&self.options.scope, filter),
+            Scoped::within(&self.options.scope, filter),
             from,
             self.health.subscribe(),
         );
@@ -248,28 +220,5 @@ impl EventLog for EsdbLog {
 
     async fn close(&self) {
         self.health.send_replace(Health::Closed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_never_leaves_the_scope() {
-        let scope = ["placement-".to_owned(), "candidacy-".to_owned()];
-        let filter = |prefixes: &[&str]| Filter {
-            stream_prefixes: prefixes.iter().map(ToString::to_string).collect(),
-            ..Filter::default()
-        };
-        for (asked, held) in [
-            (&[][..], &["placement-", "candidacy-"][..]),
-            (&["placement-7"], &["placement-7"]),
-            (&["p"], &["placement-"]),
-            (&["attendance-"], &[NOTHING]),
-        ] {
-            assert_eq!(within(&scope, filter(asked)), filter(held));
-        }
-        assert_eq!(within(&[], filter(&["x"])), filter(&["x"]));
     }
 }

@@ -25,6 +25,7 @@ pub mod convert;
 mod copy;
 mod engine;
 mod feed;
+mod filter;
 mod hub;
 mod provider;
 mod read;

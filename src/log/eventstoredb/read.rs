@@ -6,11 +6,11 @@ use eventstore::{
 
 use super::cluster::{Cluster, step};
 use super::convert::recorded;
+use super::filter::Scoped;
 use super::trouble::Trouble;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::{
-    AllSlice, Direction, Filter, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
-    rules,
+    AllSlice, Direction, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, rules,
 };
 
 /// Events of one read of everything.
@@ -138,13 +138,14 @@ impl Cluster {
         .await
     }
 
-    /// See [`EventLog::read_all`](crate::log::EventLog::read_all). The server reads everything; the filter is ours.
+    /// See [`EventLog::read_all`](crate::log::EventLog::read_all). The crate asks the server for
+    /// everything when it reads; the filter is ours.
     pub(super) async fn read_everything(
         &self,
         from: Option<Position>,
         direction: Direction,
         limit: usize,
-        filter: &Filter,
+        filter: &Scoped,
     ) -> Result<AllSlice, ReadError> {
         let mut slice = AllSlice {
             examined: from.unwrap_or(Position::START),
@@ -168,7 +169,7 @@ impl Cluster {
                     return Ok(slice);
                 }
                 slice.examined = event.position;
-                if filter.admits(event.stream.as_str(), &event.event_type) {
+                if filter.admits(event.stream.as_str(), &event.event_type)? {
                     slice.events.push(event);
                 }
             }

@@ -1,4 +1,4 @@
-//! One subscriber: first the server's own subscription, filtered by stream, then the tail that all share.
+//! One subscriber: first the server's own subscription, filtered as far as it can, then the tail that all share.
 //!
 //! ```text
 //!   at ─────────────> until = the end of the log, and of the tail, when the reading began
@@ -11,16 +11,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::SubscriptionFilter;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::feed::{Fed, Feed};
+use super::filter::Scoped;
 use super::trouble::Trouble;
 use crate::kernel::Position;
-use crate::log::{Delivery, Filter, Health, ReadError, RecordedEvent};
+use crate::log::{Delivery, Health, ReadError, RecordedEvent};
 
 /// Events in one delivery.
 const BATCH_EVENTS: usize = 256;
@@ -52,7 +52,7 @@ enum Phase {
 /// See the module.
 pub(super) struct Subscription {
     cluster: Arc<Cluster>,
-    filter: Filter,
+    filter: Scoped,
     at: Position,
     told: Option<Position>,
     ready: VecDeque<Delivery>,
@@ -63,7 +63,7 @@ pub(super) struct Subscription {
 impl Subscription {
     pub(super) fn new(
         cluster: Arc<Cluster>,
-        filter: Filter,
+        filter: Scoped,
         at: Position,
         health: watch::Receiver<Health>,
     ) -> Self {
@@ -123,7 +123,7 @@ impl Subscription {
             self.phase = Phase::Live(tail);
             return Ok(());
         }
-        let feed = Feed::start(&self.cluster, self.at, server_filter(&self.filter));
+        let feed = Feed::start(&self.cluster, self.at, self.filter.of_server());
         self.phase = Phase::CatchUp { feed, until, tail };
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Subscription {
             match item? {
                 Fed::Event(event) => {
                     self.at = self.at.max(event.position);
-                    self.keep(event, &mut events);
+                    self.keep(event, &mut events)?;
                 }
                 Fed::Checkpoint(position) => self.at = self.at.max(position),
                 // The server looked no earlier than we did for `until`.
@@ -191,7 +191,7 @@ impl Subscription {
         loop {
             if event.position > self.at {
                 self.at = event.position;
-                self.keep(RecordedEvent::clone(&event), &mut events);
+                self.keep(RecordedEvent::clone(&event), &mut events)?;
             }
             if events.len() >= BATCH_EVENTS {
                 break;
@@ -212,10 +212,14 @@ impl Subscription {
         Ok(())
     }
 
-    fn keep(&self, event: RecordedEvent, events: &mut Vec<RecordedEvent>) {
-        if self.filter.admits(event.stream.as_str(), &event.event_type) {
+    fn keep(&self, event: RecordedEvent, events: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
+        if self
+            .filter
+            .admits(event.stream.as_str(), &event.event_type)?
+        {
             events.push(event);
         }
+        Ok(())
     }
 
     fn hand_out(&mut self, events: Vec<RecordedEvent>) {
@@ -230,19 +234,4 @@ impl Subscription {
             self.ready.push_back(Delivery::CaughtUp(self.at));
         }
     }
-}
-
-/// What of a filter the server can judge: one of the two lists.
-fn server_filter(filter: &Filter) -> Option<SubscriptionFilter> {
-    let (filter, prefixes) = if !filter.stream_prefixes.is_empty() {
-        (
-            SubscriptionFilter::on_stream_name(),
-            &filter.stream_prefixes,
-        )
-    } else if filter.event_types.is_empty() {
-        return None;
-    } else {
-        (SubscriptionFilter::on_event_type(), &filter.event_types)
-    };
-    Some(prefixes.iter().fold(filter, SubscriptionFilter::add_prefix))
 }

@@ -31,7 +31,7 @@ pub(super) struct Columns {
     pub(super) position: Position,
     pub(super) revision: Revision,
     pub(super) stream: i64,
-    event_type: i64,
+    pub(super) event_type: i64,
     json: i64,
     recorded_micros: i64,
 }
@@ -134,7 +134,7 @@ impl Names {
 
 /// What was found out last for each number modulo [`NAMES`]. Streams of one time have neighbouring numbers, so they
 /// seldom drive each other out.
-struct Slots<T>(Vec<Option<(i64, T)>>);
+pub(super) struct Slots<T>(Vec<Option<(i64, T)>>);
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
@@ -143,14 +143,14 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    fn get(&mut self, number: i64) -> Option<&mut T> {
+    pub(super) fn get(&mut self, number: i64) -> Option<&mut T> {
         match self.0.get_mut(slot(number)) {
             Some(Some((known, value))) if *known == number => Some(value),
             _ => None,
         }
     }
 
-    fn put(&mut self, number: i64, value: T) {
+    pub(super) fn put(&mut self, number: i64, value: T) {
         let slot = slot(number);
         if self.0.len() <= slot {
             self.0.resize_with(slot + 1, || None);

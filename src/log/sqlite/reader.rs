@@ -3,6 +3,8 @@
 //! A read is one SQLite snapshot. Rows that should follow each other and do not, without the scavenger having
 //! written that down, are damage too.
 
+mod verdicts;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use super::unwritten::Unwritten;
 use crate::kernel::Position;
 use crate::log::rules;
 use crate::log::{AllSlice, Direction, Filter, ReadError};
+use verdicts::Verdicts;
 
 /// Payload bytes of one slice, beyond which it ends early and says that more is there: 16 events of the largest size.
 pub(super) const SLICE_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
@@ -31,6 +34,7 @@ pub(super) const COLUMNS: &str = "SELECT position, stream, revision, type, json,
 pub(super) struct Reader {
     pub(super) connection: Connection,
     pub(super) names: Names,
+    verdicts: Verdicts,
     /// The newest entries of the stream index.
     pub(super) unwritten: Arc<Unwritten>,
     /// What the last page took: the next one is likely to take as much.
@@ -44,6 +48,7 @@ impl Reader {
         Ok(Self {
             connection,
             names: Names::default(),
+            verdicts: Verdicts::default(),
             unwritten,
             page_bytes: 0,
             page_events: 0,
@@ -79,6 +84,7 @@ impl Reader {
             .map_err(|error| failed(&error))?;
         let mut page = Page::with_room_for(self.page_events, self.page_bytes);
         self.names.begin_page();
+        self.verdicts.begin_page(filter);
         let mut walk = Walk::new(&self.connection, near, direction);
         while page.len() < limit && page.bytes() < SLICE_BYTES {
             let Some(row) = next(&mut rows, walk.at)? else {
@@ -91,7 +97,10 @@ impl Reader {
             walk.step(columns.position)?;
             let stream = self.names.stream(&self.connection, &columns)?;
             let event_type = self.names.event_type(&self.connection, &columns, &stream)?;
-            if filter.admits(stream.as_str(), &event_type) {
+            if self
+                .verdicts
+                .admit(&columns, stream.as_str(), &event_type)?
+            {
                 page.add(row, &columns, stream, event_type)?;
             }
         }

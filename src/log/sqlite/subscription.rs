@@ -100,7 +100,11 @@ impl Subscription {
     }
 
     async fn page(&mut self, head: Position) -> Result<AllSlice, ReadError> {
-        if let Some(slice) = self.shared.tail.after(self.at, BATCH_EVENTS, &self.filter) {
+        let tail = self
+            .shared
+            .tail
+            .after(self.at, BATCH_EVENTS, &self.filter)?;
+        if let Some(slice) = tail {
             self.ahead.clear();
             return Ok(slice);
         }
@@ -123,8 +127,11 @@ impl Subscription {
     }
 
     fn read_ahead(&mut self, head: Position) {
-        let all = *self.filter == Filter::default();
-        let rows = if all { READ_ROWS } else { FILTERED_ROWS };
+        let rows = if self.filter.is_everything() {
+            READ_ROWS
+        } else {
+            FILTERED_ROWS
+        };
         while self.ahead.len() < READS_AHEAD {
             let from = self.ahead.back().map_or(self.at, |ahead| ahead.to);
             let to = head.min(Position(from.0.saturating_add(rows)));

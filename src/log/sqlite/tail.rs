@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::kernel::Position;
-use crate::log::{AllSlice, Filter, RecordedEvent};
+use crate::log::{AllSlice, Filter, RecordedEvent, Undecided};
 
 /// Events kept at most.
 const EVENTS: usize = 4096;
@@ -50,8 +50,15 @@ impl Tail {
     }
 
     /// At most `limit` events after `from`, or none at all where the memory does not reach back to it.
-    pub(super) fn after(&self, from: Position, limit: usize, filter: &Filter) -> Option<AllSlice> {
-        let groups = self.groups_after(from)?;
+    pub(super) fn after(
+        &self,
+        from: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Option<AllSlice>, Undecided> {
+        let Some(groups) = self.groups_after(from) else {
+            return Ok(None);
+        };
         let mut slice = AllSlice {
             events: Vec::new(),
             examined: from,
@@ -66,11 +73,11 @@ impl Tail {
                 break;
             }
             slice.examined = event.position;
-            if filter.admits(event.stream.as_str(), &event.event_type) {
+            if filter.admits(event.stream.as_str(), &event.event_type)? {
                 slice.events.push(event.clone());
             }
         }
-        Some(slice)
+        Ok(Some(slice))
     }
 
     fn groups_after(&self, from: Position) -> Option<Vec<Group>> {

@@ -66,7 +66,9 @@ impl Verified {
                 stream,
                 problem,
             } => self.add(position, &stream, problem),
-            other @ (ReadError::StreamDeleted(_) | ReadError::Unavailable { .. }) => {
+            other @ (ReadError::StreamDeleted(_)
+            | ReadError::Undecided(_)
+            | ReadError::Unavailable { .. }) => {
                 self.add(Position::START, "unknown", other.to_string());
             }
         }

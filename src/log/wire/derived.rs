@@ -17,7 +17,9 @@ use tokio::sync::Mutex;
 use super::links::LINK_TYPE;
 use super::node::Node;
 use crate::kernel::{Position, Revision, StreamName, derived_id};
-use crate::log::{Direction, EventLog, Filter, ReadError, ReadFrom, RecordedEvent, StreamSlice};
+use crate::log::{
+    Direction, EventLog, Filter, Match, ReadError, ReadFrom, RecordedEvent, StreamSlice,
+};
 
 /// Events from one mark to the next.
 const STRIDE: u64 = 256;
@@ -45,16 +47,11 @@ struct Index {
 pub(super) fn source_of(stream: &StreamName) -> Option<Filter> {
     if let Some(category) = stream.as_str().strip_prefix("$ce-") {
         let usual = !category.is_empty() && !category.starts_with('$') && !category.contains('-');
-        return usual.then(|| Filter {
-            stream_prefixes: vec![format!("{category}-")],
-            ..Filter::default()
-        });
+        return usual.then(|| Filter::by_stream(Match::prefixes([format!("{category}-")])));
     }
     let event_type = stream.as_str().strip_prefix("$et-")?;
-    (!event_type.is_empty() && event_type != LINK_TYPE).then(|| Filter {
-        event_types: vec![event_type.to_owned()],
-        ..Filter::default()
-    })
+    let usual = !event_type.is_empty() && event_type != LINK_TYPE;
+    usual.then(|| Filter::by_type(Match::one_of([event_type])))
 }
 
 /// The link of a derived stream to `event`.
@@ -238,14 +235,32 @@ impl Page<'_> {
         };
         let skipped = first % STRIDE;
         let limit = usize::try_from(skipped + (beyond - first)).unwrap_or(usize::MAX);
-        let slice = self
-            .log
-            .read_all(Some(*mark), Direction::Forward, limit, self.filter)
-            .await?;
-        let numbered = (first - skipped..).zip(&slice.events);
+        let sources = self.sources(*mark, limit).await?;
+        let numbered = (first - skipped..).zip(&sources);
         Ok(numbered
             .filter(|(revision, _)| *revision >= first)
             .map(|(revision, event)| link(self.stream, revision, event))
             .collect())
+    }
+
+    /// The first `count` events after `from` that are linked to.
+    async fn sources(
+        &self,
+        mut from: Position,
+        count: usize,
+    ) -> Result<Vec<RecordedEvent>, ReadError> {
+        let mut events = Vec::new();
+        loop {
+            let missing = count - events.len();
+            let slice = self
+                .log
+                .read_all(Some(from), Direction::Forward, missing, self.filter)
+                .await?;
+            events.extend(slice.events);
+            if slice.end || events.len() >= count {
+                return Ok(events);
+            }
+            from = slice.examined;
+        }
     }
 }

@@ -130,6 +130,7 @@ pub(super) fn of_read(error: ReadError) -> Status {
             tracing::error!(%error, "a read met a damaged event");
             Status::data_loss(error.to_string())
         }
+        ReadError::Undecided(undecided) => malformed(undecided.to_string()),
         ReadError::Unavailable { cause, .. } => unavailable(&cause),
     }
 }

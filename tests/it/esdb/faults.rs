@@ -13,7 +13,7 @@ use annals::kernel::{Position, StreamName, derived_id};
 use annals::log::eventstoredb::{Cluster, EsdbLog, Options, PATIENCE};
 use annals::log::memory::MemoryLog;
 use annals::log::{
-    AppendError, Delivery, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom,
+    AppendError, Delivery, Direction, EventLog, Expected, Filter, Match, NewEvent, ReadFrom,
 };
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
@@ -164,10 +164,7 @@ async fn write(log: Arc<dyn EventLog>, writer: usize, stop: &AtomicBool) -> u64 
 }
 
 fn prefixed(prefix: &str) -> Filter {
-    Filter {
-        stream_prefixes: vec![prefix.to_owned()],
-        ..Filter::default()
-    }
+    Filter::by_stream(Match::prefixes([prefix]))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

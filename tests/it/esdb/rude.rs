@@ -8,7 +8,7 @@ use std::time::Duration;
 use annals::kernel::{Position, StreamName, derived_id};
 use annals::log::eventstoredb::Options;
 use annals::log::memory::MemoryLog;
-use annals::log::{Delivery, EventLog, Expected, Filter, NewEvent};
+use annals::log::{Delivery, EventLog, Expected, Filter, Match, NewEvent};
 use annals::proto::event_store::client::StreamIdentifier;
 use annals::proto::event_store::client::streams::streams_client::StreamsClient;
 use annals::proto::event_store::client::streams::streams_server::{Streams, StreamsServer};
@@ -164,10 +164,7 @@ async fn subscribers_hear_everything_from_a_server_that_makes_the_client_panic_a
         let stream = StreamName::new(format!("rude-{manners:?}")).unwrap();
         let mut deliveries = log.subscribe(from, Filter::default());
         // From the beginning, so that a feed of its own is needed, too.
-        let filter = Filter {
-            stream_prefixes: vec![stream.to_string()],
-            ..Filter::default()
-        };
+        let filter = Filter::by_stream(Match::one_of([stream.as_str()]));
         for number in 0..EVENTS {
             log.append(&stream, Expected::Any, vec![event(number)])
                 .await

@@ -4,7 +4,7 @@
 use annals::kernel::{Position, StreamName};
 use annals::log::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
-    NewEvent, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+    Match, NewEvent, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
 };
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -34,18 +34,24 @@ impl<L: EventLog> Sandbox<L> {
     }
 
     fn filter(&self, filter: &Filter) -> Filter {
-        let stream_prefixes = if filter.stream_prefixes.is_empty() {
-            vec![self.own.clone(), format!("$${}", self.own)]
-        } else {
-            filter
-                .stream_prefixes
-                .iter()
-                .map(|prefix| format!("{}{prefix}", self.own))
-                .collect()
+        let own = &self.own;
+        let within = |names: &[String]| names.iter().map(|name| format!("{own}{name}")).collect();
+        let streams = match &filter.streams {
+            Match::Any => Match::prefixes([own.clone(), format!("$${own}")]),
+            Match::OneOf(names) => Match::OneOf(within(names)),
+            Match::Prefixes(prefixes) => Match::Prefixes(within(prefixes)),
+            Match::Expression(expression) => {
+                let (text, own) = (expression.as_str(), own.replace('.', r"\."));
+                let inner = match text.strip_prefix('^') {
+                    Some(rest) => format!("^{own}{rest}"),
+                    None => format!("^{own}.*{text}"),
+                };
+                Match::expression(&inner).unwrap()
+            }
         };
         Filter {
-            stream_prefixes,
-            event_types: filter.event_types.clone(),
+            streams,
+            types: filter.types.clone(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::kernel::Position;
 use crate::log::sqlite::{SqliteLog, verify};
 use crate::log::{Direction, EventLog, Expected, ReadError, ReadFrom};
 
-async fn written(dir: &Path) {
+pub(super) async fn written(dir: &Path) {
     let log = open(dir);
     for turn in 0..6 {
         let s = stream(&format!("a-{}", turn % 2));

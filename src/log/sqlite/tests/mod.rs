@@ -4,6 +4,7 @@ mod concurrent;
 mod damage;
 #[cfg(feature = "failpoints")]
 mod failing;
+mod filtered;
 mod fixture;
 mod model;
 mod restart;

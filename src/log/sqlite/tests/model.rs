@@ -9,7 +9,7 @@ use crate::kernel::{Position, StreamName};
 use crate::log::contract::{self, TestClock};
 use crate::log::memory::MemoryLog;
 use crate::log::sqlite::SqliteLog;
-use crate::log::{Direction, EventLog, Expected, Filter, ReadFrom, StreamMetadata};
+use crate::log::{Direction, EventLog, Expected, Filter, Match, ReadFrom, StreamMetadata};
 
 const STREAMS: [&str; 4] = ["a-1", "a-2", "b-1", "kept-1"];
 
@@ -218,10 +218,7 @@ async fn same_log(oracle: &MemoryLog, engine: &dyn EventLog) -> Result<(), TestC
             }
         }
     }
-    let filter = Filter {
-        stream_prefixes: vec!["a-".into(), "$$b".into()],
-        event_types: vec![],
-    };
+    let filter = Filter::by_stream(Match::prefixes(["a-", "$$b"]));
     for direction in [Direction::Forward, Direction::Backward] {
         let from = Some(Position(3));
         let left = engine.read_all(from, direction, 3, &filter).await;

@@ -14,7 +14,7 @@ use crate::log::wire::filter::EventFilter;
 use crate::log::wire::links::{self, Resolved};
 use crate::log::wire::node::Node;
 use crate::log::wire::read::hidden;
-use crate::log::{Delivery, Direction, Filter, ReadFrom, RecordedEvent};
+use crate::log::{Delivery, Direction, Filter, Match, ReadFrom, RecordedEvent};
 
 /// What the feed hands to its group.
 pub(super) enum Fed {
@@ -52,6 +52,8 @@ impl Feed {
         }
     }
 
+    /// Unfiltered: a group's checkpoint is the last event examined, and its own notes are none, or each checkpoint would
+    /// be reason for another one.
     async fn all(self) -> Ended {
         let from = Position(self.next.saturating_sub(1));
         let mut live = self.node.log.subscribe(from, Filter::default());
@@ -102,10 +104,7 @@ impl Feed {
         let head = self.node.log.head().await.map_err(failed)?;
         let mut next = self.catch_up(stream, self.next).await?;
         self.send(Fed::Live).await?;
-        let filter = Filter {
-            stream_prefixes: vec![stream.as_str().to_owned()],
-            ..Filter::default()
-        };
+        let filter = Filter::by_stream(Match::one_of([stream.as_str()]));
         let mut live = self.node.log.subscribe(head, filter);
         while let Some(delivery) = live.next().await {
             let Delivery::Events(events) = delivery.map_err(failed)? else {

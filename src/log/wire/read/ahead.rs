@@ -1,4 +1,4 @@
-//! Pages of everything, the next one being read while this one is sent.
+//! Pages of everything, or of what passes a filter, the next one being read while this one is sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,18 +14,20 @@ use crate::log::{AllSlice, Direction, Filter, ReadError};
 /// Events fetched at a time.
 const PAGE: usize = 512;
 
-/// Reads everything in one direction. Holds one page at most, however slow the client.
+/// Reads in one direction. Holds one page at most, however slow the client.
 pub(in crate::log::wire) struct Pages {
     node: Arc<Node>,
     direction: Direction,
+    filter: Arc<Filter>,
     next: Option<MaybeDone<BoxFuture<'static, Result<AllSlice, ReadError>>>>,
 }
 
 impl Pages {
-    pub(in crate::log::wire) fn new(node: Arc<Node>, direction: Direction) -> Self {
+    pub(in crate::log::wire) fn new(node: Arc<Node>, direction: Direction, filter: Filter) -> Self {
         Self {
             node,
             direction,
+            filter: Arc::new(filter),
             next: None,
         }
     }
@@ -33,10 +35,10 @@ impl Pages {
     /// Begins to read what follows `from`, at most `wanted` events.
     pub(in crate::log::wire) async fn ask(&mut self, from: Option<Position>, wanted: u64) {
         let (node, direction) = (Arc::clone(&self.node), self.direction);
+        let filter = Arc::clone(&self.filter);
         let size = usize::try_from(wanted).unwrap_or(PAGE).min(PAGE);
         let mut next: MaybeDone<BoxFuture<'static, _>> = maybe_done(Box::pin(async move {
-            let everything = Filter::default();
-            node.log.read_all(from, direction, size, &everything).await
+            node.log.read_all(from, direction, size, &filter).await
         }));
         // To look once is what begins it; the engine's own threads go on.
         let _ = futures::poll!(Pin::new(&mut next));

@@ -12,14 +12,13 @@ use crate::log::wire::messages::{between, boundary, write_position};
 use crate::log::wire::node::Node;
 use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
-use crate::log::{AllSlice, Direction, RecordedEvent};
+use crate::log::{AllSlice, Direction};
 
 /// A read of everything, its first page at hand.
 pub(in crate::log::wire) struct AllRead {
     node: Arc<Node>,
     pages: Pages,
     left: u64,
-    filter: Option<EventFilter>,
     shape: Shape,
     page: AllSlice,
 }
@@ -41,16 +40,14 @@ impl AllRead {
             From::End => Some(head),
             From::At(at) => Some(start_at(at, direction, head, filter.is_some())?),
         };
-        let mut pages = Pages::new(Arc::clone(&node), direction);
-        pages
-            .ask(start, if filter.is_some() { u64::MAX } else { count })
-            .await;
+        let filter = filter.map(|filter| filter.events).unwrap_or_default();
+        let mut pages = Pages::new(Arc::clone(&node), direction, filter);
+        pages.ask(start, count).await;
         let page = pages.take().await?;
         Ok(Self {
             node,
             pages,
             left: count,
-            filter,
             shape,
             page,
         })
@@ -60,15 +57,12 @@ impl AllRead {
     pub(in crate::log::wire) async fn run(mut self, mut replies: Replies) -> Result<(), Over> {
         loop {
             let more = self.fetch_next().await;
-            for event in std::mem::take(&mut self.page.events) {
+            let events = std::mem::take(&mut self.page.events);
+            for event in events.into_iter().filter(|event| !hidden(event)) {
                 if self.left == 0 {
                     break;
                 }
-                match self.admits(&event) {
-                    Ok(true) => deliver(&self.node, &mut replies, self.shape, event).await?,
-                    Ok(false) => continue,
-                    Err(status) => return Err(replies.fail(status).await),
-                }
+                deliver(&self.node, &mut replies, self.shape, event).await?;
                 self.left -= 1;
             }
             replies.flush().await?;
@@ -84,30 +78,13 @@ impl AllRead {
 
     /// Begins to fetch the page after this one, if one may be wanted.
     async fn fetch_next(&mut self) -> bool {
-        let wanted = match &self.filter {
-            Some(_) => u64::MAX,
-            None => self.left.saturating_sub(
-                self.page
-                    .events
-                    .iter()
-                    .filter(|event| !hidden(event))
-                    .count() as u64,
-            ),
-        };
+        let here = self.page.events.iter().filter(|event| !hidden(event));
+        let wanted = self.left.saturating_sub(here.count() as u64);
         let more = !self.page.end && wanted > 0;
         if more {
             self.pages.ask(Some(self.page.examined), wanted).await;
         }
         more
-    }
-
-    fn admits(&self, event: &RecordedEvent) -> Result<bool, Status> {
-        if hidden(event) {
-            return Ok(false);
-        }
-        self.filter
-            .as_ref()
-            .map_or(Ok(true), |filter| filter.admits(event))
     }
 }
 

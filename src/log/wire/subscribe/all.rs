@@ -1,4 +1,7 @@
 //! A subscription to everything, filtered or not.
+//!
+//! The log is followed unfiltered: the official server's checkpoints count the events that were examined and name the
+//! positions of events that did not pass, and a client may rely on either.
 
 use std::sync::Arc;
 
@@ -89,7 +92,11 @@ impl AllSubscription {
     }
 
     async fn catch_up(&mut self, replies: &mut Replies) -> Result<(), Over> {
-        let mut pages = Pages::new(Arc::clone(&self.node), Direction::Forward);
+        let mut pages = Pages::new(
+            Arc::clone(&self.node),
+            Direction::Forward,
+            Filter::default(),
+        );
         pages.ask(Some(self.at), u64::MAX).await;
         loop {
             let slice = match pages.take().await {

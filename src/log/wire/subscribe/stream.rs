@@ -14,7 +14,7 @@ use crate::log::wire::node::Node;
 use crate::log::wire::read::deliver;
 use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
-use crate::log::{Delivery, Direction, Filter, ReadFrom, RecordedEvent, rules};
+use crate::log::{Delivery, Direction, Filter, Match, ReadFrom, RecordedEvent, rules};
 
 /// A subscription to one stream, found to be possible.
 pub(in crate::log::wire) struct StreamSubscription {
@@ -89,10 +89,10 @@ impl StreamSubscription {
             caught_up(&mut replies).await?;
             to_tell = false;
         }
-        let filter = self.source.clone().unwrap_or_else(|| Filter {
-            stream_prefixes: vec![self.stream.as_str().to_owned()],
-            ..Filter::default()
-        });
+        let filter = self
+            .source
+            .clone()
+            .unwrap_or_else(|| Filter::by_stream(Match::one_of([self.stream.as_str()])));
         let mut numbered = self.next;
         if let Some(source) = self.source.clone() {
             // Derived links are counted, so the count must begin where the log's subscription does.
