@@ -195,6 +195,22 @@ async fn a_scavenge_that_is_stopped_or_fails_is_written_down_as_that() {
 }
 
 #[tokio::test]
+async fn a_server_that_goes_down_stops_its_scavenge_and_the_next_one_lets_the_record_be() {
+    let (mut node, log) = served_with(Stuck::ForEver).await;
+    let (id, _) = start(&node).await;
+    node.stop();
+    assert_eq!(outcome(&log, &id).await["result"], "Stopped");
+    let options = wire::Options {
+        scavenger: Some(Arc::new(Stuck::OnAnError)),
+        ..wire::Options::default()
+    };
+    let next = Node::over(Arc::clone(&log), options, None).await;
+    let (second, _) = start(&next).await;
+    outcome(&log, &second).await;
+    assert_eq!(record(&log, &id).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_scavenge_that_its_server_did_not_survive_is_completed_by_the_next_one() {
     let (node, log) = served_with(Stuck::ForEver).await;
     let (id, _) = start(&node).await;

@@ -88,7 +88,7 @@ impl Scavenge {
         Ok(started)
     }
 
-    /// Scavenges until it is done or `stopped`, and writes down what came of it.
+    /// Scavenges until it is done or `stopped`, or the node goes down, and writes down what came of it.
     pub(super) async fn run(
         self,
         scavenger: Arc<dyn Scavenger>,
@@ -105,6 +105,7 @@ impl Scavenge {
                 Err(problem) => ("Failed", Some(problem)),
             },
             _ = stopped.wait_for(|stopped| *stopped) => ("Stopped", None),
+            () = self.node.closed() => ("Stopped", None),
         };
         let done = *so_far.lock().unwrap_or_else(PoisonError::into_inner);
         self.complete(outcome.0, outcome.1, done).await;
@@ -142,6 +143,10 @@ impl Scavenge {
 /// Completes those that the last server of this log did not live to complete.
 pub(super) async fn complete_interrupted(node: &Arc<Node>) {
     for id in interrupted(node).await {
+        // Written down, and then there was no time for the link.
+        if is_complete(node, id).await {
+            continue;
+        }
         tracing::warn!(%id, "a scavenge was interrupted by the end of its server");
         let restarted = Some("The node was restarted.");
         let data = json!(Completion::of(id, node, "Failed", restarted));
@@ -181,6 +186,18 @@ async fn interrupted(node: &Arc<Node>) -> Vec<Uuid> {
         }
     }
     open
+}
+
+async fn is_complete(node: &Node, id: Uuid) -> bool {
+    let stream = StreamName::of(HISTORY, id);
+    let read = node
+        .log
+        .read_stream(&stream, ReadFrom::End, Direction::Backward, 1);
+    let last = read
+        .await
+        .ok()
+        .and_then(|slice| slice.events.into_iter().next());
+    last.is_some_and(|event| &*event.event_type == COMPLETED)
 }
 
 /// What is written down of a scavenge that is over.

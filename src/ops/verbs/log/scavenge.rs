@@ -60,7 +60,10 @@ async fn at(args: &ScavengeArgs, directory: &Path) -> Result<(), Failure> {
             ..
         }) => {
             let url = format!("esdb://{}?tls=false", reachable(address));
-            let outcome = by_server(&url).await?;
+            let outcome = by_server(&url).await.map_err(|Failure(why)| {
+                let log = directory.display();
+                Failure(format!("{log} is served at {address}: {why}"))
+            })?;
             check_record(directory, &url, &outcome).await?;
             return report_server(args, &url, &outcome);
         }
