@@ -113,20 +113,16 @@ impl<'c> Appender<'c> {
         self.statements.begin()
     }
 
-    /// Makes it durable; answers what was written.
+    /// Commits it; answers what was written.
     pub(super) fn commit(&mut self) -> rusqlite::Result<Vec<RecordedEvent>> {
         fail::fail_point!("log-commit", |_| Err(injected()));
         fail::fail_point!("log-commit-full", |_| Err(injected_as(
             rusqlite::ffi::SQLITE_FULL
         )));
-        fail::fail_point!("log-sync", |_| Err(injected_as(
-            rusqlite::ffi::SQLITE_IOERR_FSYNC
-        )));
         self.group.insert(&mut self.statements)?;
         self.index.write_some(&mut self.statements)?;
         self.statements.commit()?;
         self.index.committed();
-        fail::fail_point!("log-committed", |_| Err(injected()));
         Ok(self.group.take())
     }
 

@@ -20,7 +20,7 @@ impl SqliteLog {
         let (connection, path) = tools::open_beside(dir)?;
         let snapshot = connection.unchecked_transaction()?;
         let (head, _) = writer::end_of(&snapshot)?;
-        let unwritten = Unwritten::load(&snapshot, usize::MAX)?;
+        let unwritten = Unwritten::load(&snapshot, head, usize::MAX)?;
         let shared = Shared::new(path, rules::system_clock(), head, unwritten);
         Ok(Self::without_writer(Arc::new(shared)))
     }

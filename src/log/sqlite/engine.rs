@@ -20,6 +20,7 @@ use super::open::{OpenError, Options, Place};
 use super::schema;
 use super::shared::{Shared, closed};
 use super::subscription::Subscription;
+use super::sync::Syncer;
 use super::unwritten::Unwritten;
 use super::writer::{self, Outcome, Request, Writer};
 use crate::kernel::{Moment, Position, StreamName};
@@ -61,11 +62,12 @@ impl SqliteLog {
         let (head, last_recorded) = writer::end_of(&connection)?;
         place.lock.sign()?;
         index::check_mark(&connection)?;
-        let unwritten = Unwritten::load(&connection, options.index_after)?;
+        let unwritten = Unwritten::load(&connection, head, options.index_after)?;
         let clock = Arc::clone(&options.clock);
         let shared = Arc::new(Shared::new(place.database.clone(), clock, head, unwritten));
         let (queue, requests) = mpsc::channel(options.queue_appends.max(1));
         let writer = Writer {
+            syncer: Syncer::start(&connection, Arc::clone(&shared))?,
             checkpoints: Checkpoints::start(&place.database, &mut connection, options.checkpoints)?,
             connection,
             queue: requests,

@@ -17,7 +17,7 @@ use rusqlite::{Connection, Result};
 
 use super::rows::Statements;
 use super::unwritten::{Entry, Generations, Unwritten};
-use crate::kernel::Revision;
+use crate::kernel::{Position, Revision};
 
 /// Entries of the sealed generation that a commit writes for each event of its own: it is written long before the next
 /// one is full.
@@ -28,6 +28,9 @@ const WRITTEN_AT_LEAST: usize = 32;
 
 /// The same where somebody waits for it: the log is closed or scavenged.
 const WRITTEN_AT_ONCE: usize = 8_192;
+
+/// The writer sees what is not durable yet, too.
+const EVERYTHING: Position = Position(u64::MAX);
 
 /// Before a log is written to: the mark is the position of an event, or was before the scavenger, and that event must be in
 /// the table. Otherwise a revision might be given twice.
@@ -115,7 +118,11 @@ impl StreamIndex {
     ) -> Result<Option<Revision>> {
         let own = self.own.iter().rev().find(|entry| entry.0.0 == stream);
         let own = own.map(|entry| entry.0.1);
-        let known = || self.unwritten.last(stream).map(|(last, _)| last);
+        let known = || {
+            self.unwritten
+                .last(stream, EVERYTHING)
+                .map(|(last, _)| last)
+        };
         match own.or_else(known) {
             Some(last) => Ok(Some(last)),
             None => statements.indexed_last(stream),
@@ -132,7 +139,7 @@ impl StreamIndex {
         let mut found = statements.indexed_lasts(stream, limit)?;
         found.reverse();
         let next = found.last().map_or(0, |(last, _)| last.saturating_add(1));
-        found.extend(self.unwritten.of_stream(stream, next));
+        found.extend(self.unwritten.of_stream(stream, next, EVERYTHING));
         let own = self.own.iter().filter(|entry| entry.0.0 == stream);
         found.extend(own.map(|((_, revision), at)| (*revision, *at)));
         let surplus = found.len().saturating_sub(limit);
@@ -158,7 +165,7 @@ impl StreamIndex {
             return;
         }
         if hurried || unwritten.is_full(&generations) {
-            generations.seal();
+            generations.seal(unwritten.shown());
             self.take(&generations);
         } else if !self.sealed.is_empty() {
             generations.sealed = Arc::default();

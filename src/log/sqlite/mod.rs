@@ -7,7 +7,7 @@
 //! # The file, schema version 2
 //!
 //! ```text
-//!   log.db        application_id "ANLG", user_version 2, pages of 4 KiB, write-ahead log, synchronous=FULL
+//!   log.db        application_id "ANLG", user_version 2, pages of 4 KiB, write-ahead log, synced as told in [`sync`]
 //!   log.lock      locked while open; holds the process id, and after a clean close the length of log.db
 //!
 //!   streams       id       integer key, in order of first use
@@ -60,6 +60,7 @@ mod shared;
 mod stat;
 mod stream_read;
 mod subscription;
+mod sync;
 mod tail;
 #[cfg(test)]
 mod tests;

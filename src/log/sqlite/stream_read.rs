@@ -123,7 +123,8 @@ impl Known {
         stream: &StreamName,
         least: Revision,
     ) -> Result<Self, ReadError> {
-        let newest = |name: &StreamName, least| newest(connection, unwritten, name, least);
+        let shown = unwritten.shown();
+        let newest = |name: &StreamName, least| newest(connection, unwritten, name, least, shown);
         let owner = rules::owner_of(stream).map(|owner| newest(&owner, Revision::MAX));
         Ok(Self {
             stream: newest(stream, least)?,
@@ -138,6 +139,7 @@ fn newest(
     unwritten: &Unwritten,
     name: &StreamName,
     least: Revision,
+    shown: Position,
 ) -> Result<Option<Newest>, ReadError> {
     let id = prepared(connection, "SELECT id FROM streams WHERE name = ?1")?
         .query_row([name.as_str()], |row| row.get(0))
@@ -145,8 +147,8 @@ fn newest(
         .map_err(|error| failed(&error))?;
     Ok(id.map(|id| Newest {
         id,
-        last: unwritten.last(id),
-        entries: unwritten.of_stream(id, least),
+        last: unwritten.last(id, shown),
+        entries: unwritten.of_stream(id, least, shown),
     }))
 }
 

@@ -5,13 +5,14 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, Result};
 
 use super::rows::from_column;
-use crate::kernel::Revision;
+use crate::kernel::{Position, Revision};
 
 /// A stream's number and a revision.
 pub(super) type Key = (i64, Revision);
@@ -23,6 +24,8 @@ pub(super) type Entry = (Key, u64);
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     generations: RwLock<Generations>,
+    /// The last position that is durable: entries beyond it are the writer's.
+    shown: AtomicU64,
     /// Entries of the young generation when it is sealed.
     full: usize,
 }
@@ -50,8 +53,8 @@ enum Run {
 }
 
 impl Unwritten {
-    /// Those of events behind the mark. `full` is the size of a generation.
-    pub(super) fn load(connection: &Connection, full: usize) -> Result<Self> {
+    /// Those of events behind the mark, up to the log's end. `full` is the size of a generation.
+    pub(super) fn load(connection: &Connection, head: Position, full: usize) -> Result<Self> {
         let mut statement = connection.prepare(
             "SELECT stream, revision, position FROM events WHERE position > (SELECT max(position) FROM indexed)",
         )?;
@@ -65,25 +68,41 @@ impl Unwritten {
         generations.add(entries);
         Ok(Self {
             generations: RwLock::new(generations),
+            shown: AtomicU64::new(head.0),
             full,
         })
     }
 
-    /// Revisions and positions of a stream's events from a revision on, in order.
-    pub(super) fn of_stream(&self, stream: i64, from: Revision) -> Vec<(Revision, u64)> {
+    /// Up to which position readers are shown entries.
+    pub(super) fn shown(&self) -> Position {
+        Position(self.shown.load(Ordering::Acquire))
+    }
+
+    /// Events up to here are durable.
+    pub(super) fn show(&self, up_to: Position) {
+        self.shown.store(up_to.0, Ordering::Release);
+    }
+
+    /// Revisions and positions of a stream's events from a revision on and up to a position, in order.
+    pub(super) fn of_stream(
+        &self,
+        stream: i64,
+        from: Revision,
+        up_to: Position,
+    ) -> Vec<(Revision, u64)> {
         let generations = self.read();
         let old = generations.sealed_between((stream, from), (stream, Revision::MAX));
-        let young = generations.young.of(stream);
+        let young = shown(generations.young.of(stream), up_to);
         let first = young.partition_point(|(revision, _)| *revision < from);
         let young = young.get(first..).unwrap_or_default();
         let old = old.iter().map(|((_, revision), at)| (*revision, *at));
         old.chain(young.iter().copied()).collect()
     }
 
-    /// The last revision of a stream and its position.
-    pub(super) fn last(&self, stream: i64) -> Option<(Revision, u64)> {
+    /// The last revision of a stream up to a position, and where it lies.
+    pub(super) fn last(&self, stream: i64, up_to: Position) -> Option<(Revision, u64)> {
         let generations = self.read();
-        let last = generations.young.of(stream).last().copied();
+        let last = shown(generations.young.of(stream), up_to).last().copied();
         last.or_else(|| {
             let old = generations.sealed_between((stream, 0), (stream, Revision::MAX));
             old.last().map(|(key, at)| (key.1, *at))
@@ -102,7 +121,7 @@ impl Unwritten {
         })
     }
 
-    /// Whether a young generation of so many entries is to be sealed.
+    /// Whether a young generation is to be sealed.
     pub(super) fn is_full(&self, generations: &Generations) -> bool {
         generations.young.entries >= self.full
     }
@@ -133,15 +152,24 @@ impl Generations {
         self.young.entries == 0
     }
 
-    /// Puts the young entries in order, in the place of those that were.
-    pub(super) fn seal(&mut self) {
+    /// Puts the young entries up to a position in order, in the place of those that were. Whoever finds an entry among them,
+    /// or in the table later, may see its event.
+    pub(super) fn seal(&mut self, up_to: Position) {
         let young = std::mem::take(&mut self.young);
+        let mut sealed = Vec::with_capacity(young.entries);
         let mut streams: Vec<(i64, Run)> = young.streams.into_iter().collect();
         streams.sort_unstable_by_key(|(stream, _)| *stream);
-        let mut sealed = Vec::with_capacity(young.entries);
         for (stream, run) in &streams {
-            let run = run.as_slice().iter();
-            sealed.extend(run.map(|(revision, at)| ((*stream, *revision), *at)));
+            let durable = shown(run.as_slice(), up_to);
+            let rest = run.as_slice().get(durable.len()..).unwrap_or_default();
+            sealed.extend(
+                durable
+                    .iter()
+                    .map(|(revision, at)| ((*stream, *revision), *at)),
+            );
+            for entry in rest {
+                self.young.add(*stream, *entry);
+            }
         }
         self.sealed = sealed.into();
     }
@@ -152,6 +180,12 @@ impl Generations {
         let to = self.sealed.partition_point(|(key, _)| *key <= last);
         self.sealed.get(from..to).unwrap_or_default()
     }
+}
+
+/// Those up to a position: a stream's later events lie behind its earlier ones.
+fn shown(run: &[(Revision, u64)], up_to: Position) -> &[(Revision, u64)] {
+    let count = run.partition_point(|(_, at)| *at <= up_to.0);
+    run.get(..count).unwrap_or_default()
 }
 
 impl Young {

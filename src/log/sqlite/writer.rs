@@ -1,13 +1,13 @@
-//! The writer: one thread, one connection, one sync for all appends that arrived together.
+//! The writer: one thread, one connection, one commit for all appends that arrived together.
 //!
 //! ```text
-//!   append() ──try_send──> queue ──> BEGIN, judge and insert each, COMMIT (one sync) ──> tail ──> head ──> replies
+//!   append() ──try_send──> queue ──> BEGIN, judge and insert each, COMMIT ──> syncer: sync, tail, head, replies
 //!                                                                    │ failed
 //!                            rolled back, refused until a probe fits <──┴──> stopped for good
 //! ```
 //!
-//! Owns: the writing connection, the order of positions, and the promise that nothing is acknowledged before the
-//! commit returned. Whether it goes on after a failed commit is told by [`trouble`](super::trouble).
+//! Owns: the writing connection and the order of positions. That nothing is acknowledged before it is durable is the
+//! [syncer](super::sync)'s promise; whether the writer goes on after a failed commit is told by [`trouble`](super::trouble).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,10 +25,11 @@ use super::lock::{DirectoryLock, Left};
 use super::rows::Statements;
 use super::schema;
 use super::shared::Shared;
+use super::sync::{Answer, Committed, Syncer};
 use super::trouble::{self, PROBE_EVERY, Probe, REFUSE_EVERY, Trouble};
 use crate::kernel::{Moment, Position};
 use crate::log::rules::{Clock, Protected};
-use crate::log::{AppendError, Appended, Health};
+use crate::log::{AppendError, Appended, Health, RecordedEvent};
 
 /// Appends that share one commit at most.
 const GROUP_APPENDS: usize = 1024;
@@ -52,6 +53,7 @@ pub(super) struct Writer {
     pub(super) queue: mpsc::Receiver<Request>,
     pub(super) shared: Arc<Shared>,
     pub(super) checkpoints: Checkpoints,
+    pub(super) syncer: Syncer,
     pub(super) clock: Clock,
     pub(super) protected: Protected,
     pub(super) last_recorded: Moment,
@@ -63,6 +65,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         let _watch = PanicWatch(Arc::clone(&self.shared));
         let served = self.serve();
+        self.syncer.stop();
         self.checkpoints.stop();
         if let Err(error) = served {
             tracing::error!(%error, "the log's writer stopped");
@@ -113,31 +116,35 @@ impl Writer {
             judge::ids_before(self.lock.left == Left::Open),
         )?;
         let mut waiting = Vec::with_capacity(GROUP_APPENDS);
-        let mut outcomes = Vec::with_capacity(GROUP_APPENDS);
         while self.queue.blocking_recv_many(&mut waiting, GROUP_APPENDS) > 0 {
             let mut waiting = waiting.drain(..).peekable();
             while waiting.peek().is_some() {
                 let group = std::iter::from_fn(|| waiting.next());
-                let done = write_group(
-                    &mut appender,
-                    group,
-                    &self.shared,
-                    &self.clock,
-                    &mut outcomes,
-                );
-                if let Err(error) = done {
+                let mut answers = Vec::with_capacity(group.size_hint().0);
+                let done = self.syncer.check().and_then(|()| {
+                    let (shared, clock) = (&self.shared, &self.clock);
+                    write_group(&mut appender, group, shared, clock, &mut answers)
+                });
+                let more = waiting.peek().is_some() || !self.queue.is_empty();
+                let done = done.map_err(|error| {
                     let error = appender.rollback(error);
-                    let in_group = outcomes.drain(..).map(|(reply, _)| reply);
+                    // Those before it are durable, or nobody knows.
+                    self.syncer.settle().err().unwrap_or(error)
+                });
+                let done = done.and_then(|events| {
+                    let answers = std::mem::take(&mut answers);
+                    self.syncer.take(Committed { events, answers }, more)
+                });
+                if let Err(error) = done {
+                    let in_group = answers.drain(..).map(|(reply, _)| reply);
                     let behind = waiting.map(|request| self.shared.taken(request));
                     self.shared.fail(&error, in_group.chain(behind));
                     return Err(error);
                 }
-                for (reply, outcome) in outcomes.drain(..) {
-                    let _ = reply.send(outcome);
-                }
                 self.checkpoints.after_commit(&self.connection);
             }
         }
+        self.syncer.settle()?;
         appender.finish()
     }
 
@@ -156,7 +163,10 @@ impl Writer {
                 }
             }
             match trouble::probe(self.shared.directory(), &self.connection) {
-                Ok(()) => return self.check_end().map(|()| true),
+                Ok(()) => {
+                    self.syncer.sync()?;
+                    return self.check_end().map(|()| true);
+                }
                 Err(Probe::Final(error)) => return Err(error),
                 Err(Probe::Still(still)) if still != trouble => {
                     self.shared.health.send_replace(still.health());
@@ -191,14 +201,14 @@ impl Drop for PanicWatch {
     }
 }
 
-/// One transaction: as many requests as fit, their outcomes to be told once this returns.
+/// One transaction: as many requests as fit, their outcomes to be told once it is synced.
 fn write_group(
     appender: &mut Appender<'_>,
     requests: impl Iterator<Item = Request>,
     shared: &Shared,
     clock: &Clock,
-    outcomes: &mut Vec<(oneshot::Sender<Outcome>, Outcome)>,
-) -> rusqlite::Result<()> {
+    answers: &mut Vec<Answer>,
+) -> rusqlite::Result<Vec<RecordedEvent>> {
     appender.begin(clock())?;
     let mut bytes = 0;
     for request in requests {
@@ -207,11 +217,11 @@ fn write_group(
             .fetch_sub(request.bytes, Ordering::Relaxed);
         bytes += request.bytes;
         match appender.apply(request.operation) {
-            Ok(done) => outcomes.push((request.reply, Ok(done))),
-            Err(Halt::Refused(refusal)) => outcomes.push((request.reply, Err(refusal))),
+            Ok(done) => answers.push((request.reply, Ok(done))),
+            Err(Halt::Refused(refusal)) => answers.push((request.reply, Err(refusal))),
             Err(Halt::Broken(error)) => {
                 // It fails with its group, which says why.
-                outcomes.push((request.reply, Ok(NOTHING)));
+                answers.push((request.reply, Ok(NOTHING)));
                 return Err(error);
             }
         }
@@ -219,10 +229,7 @@ fn write_group(
             break;
         }
     }
-    let written = appender.commit()?;
-    fail::fail_point!("log-publish", |_| Err(super::appender::injected()));
-    shared.publish(written);
-    Ok(())
+    appender.commit()
 }
 
 /// Stands for an outcome that is never sent.
@@ -248,7 +255,7 @@ fn restart(cause: &str) -> String {
 
 impl Shared {
     /// Tells everybody that a write failed. Health first: whoever is told must also be able to see it.
-    fn fail(
+    pub(super) fn fail(
         &self,
         error: &rusqlite::Error,
         waiting: impl Iterator<Item = oneshot::Sender<Outcome>>,
@@ -272,10 +279,11 @@ impl Shared {
     }
 
     /// Shows a commit to subscribers and readers, before its writers hear of it: they may read at once.
-    fn publish(&self, written: Vec<crate::log::RecordedEvent>) {
+    pub(super) fn publish(&self, written: Vec<RecordedEvent>) {
         let Some(last) = written.last().map(|event| event.position) else {
             return;
         };
+        self.unwritten.show(last);
         self.tail.push(written);
         self.head.send_replace(last);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{crashed_copy, event, everything, open, stream};
-use crate::log::{AppendError, EventLog, Expected, Health};
+use crate::log::{AppendError, Direction, EventLog, Expected, Health, ReadFrom};
 
 const STEPS: [&str; 5] = [
     "log-insert",
@@ -143,4 +143,105 @@ async fn a_log_that_is_closed_while_the_disk_is_full_opens_again() {
     fail::remove("log-commit-full");
     fail::remove("log-probe");
     assert_eq!(everything(&open(home.path())).await.unwrap().len(), 1);
+}
+
+/// Rows that are committed, durable or not.
+fn committed(dir: &std::path::Path) -> u64 {
+    let file = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+    let count = file.query_row("SELECT count(*) FROM events", [], |row| row.get(0));
+    count.map(i64::unsigned_abs).unwrap()
+}
+
+/// Three appends to one stream, each in a commit after the other's, none of them synced.
+async fn unsynced(log: &Arc<crate::log::sqlite::SqliteLog>, dir: &std::path::Path) -> Vec<Waiting> {
+    let append = |turn: u64| {
+        let log = Arc::clone(log);
+        let expected = turn
+            .checked_sub(1)
+            .map_or(Expected::NoStream, Expected::Exact);
+        let events = vec![event(u128::from(turn) + 1)];
+        tokio::spawn(async move { log.append(&stream("a-1"), expected, events).await })
+    };
+    fail::cfg("log-sync", "pause").unwrap();
+    fail::cfg("log-commit", "pause").unwrap();
+    let first = append(0);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    // The writer is in the first commit: these wait, so that it hands that one to the thread.
+    let second = append(1);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let third = append(2);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    fail::remove("log-commit");
+    while committed(dir) < 3 {
+        tokio::task::yield_now().await;
+    }
+    vec![first, second, third]
+}
+
+type Waiting = tokio::task::JoinHandle<Result<crate::log::Appended, AppendError>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_and_not_synced_is_shown_to_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Arc::new(open(home.path()));
+    let waiting = unsynced(&log, home.path()).await;
+    let s = stream("a-1");
+    let read = log.read_stream(&s, ReadFrom::Start, Direction::Forward, 10);
+    let slice = read.await.unwrap();
+    assert_eq!((slice.events.len(), slice.last_revision), (0, None));
+    assert_eq!(everything(&*log).await.unwrap().len(), 0);
+    assert_eq!(log.head().await.unwrap().0, 0);
+    assert!(waiting.iter().all(|append| !append.is_finished()));
+
+    fail::remove("log-sync");
+    for (turn, append) in (0..).zip(waiting) {
+        let done = append.await.unwrap().unwrap();
+        assert_eq!((done.revision, done.position.0), (Some(turn), turn + 1));
+    }
+    let read = log.read_stream(&s, ReadFrom::Start, Direction::Forward, 10);
+    assert_eq!(read.await.unwrap().events.len(), 3);
+    assert_eq!(everything(&*log).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_sync_refuses_every_later_commit() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Arc::new(open(home.path()));
+    let waiting = unsynced(&log, home.path()).await;
+    // The sync that is paused goes well, the next one fails.
+    fail::cfg("log-sync", "return").unwrap();
+    let mut waiting = waiting.into_iter();
+    let first = waiting.next().unwrap().await.unwrap();
+    assert_eq!(first.unwrap().revision, Some(0));
+    for append in waiting {
+        let refused = append.await.unwrap();
+        assert!(
+            matches!(refused, Err(AppendError::Unavailable { retry: false, .. })),
+            "{refused:?}"
+        );
+    }
+    fail::remove("log-sync");
+    assert!(matches!(*log.health().borrow(), Health::Failed(_)));
+    let later = log
+        .append(&stream("a-2"), Expected::Any, vec![event(9)])
+        .await;
+    assert!(matches!(
+        later,
+        Err(AppendError::Unavailable { retry: false, .. })
+    ));
+    assert_eq!(everything(&*log).await.unwrap().len(), 1);
+    log.close().await;
+    // Reopened, retries are answered as if nothing had happened.
+    let log = open(home.path());
+    for turn in 0..3_u64 {
+        let expected = turn
+            .checked_sub(1)
+            .map_or(Expected::NoStream, Expected::Exact);
+        let retried = log
+            .append(&stream("a-1"), expected, vec![event(u128::from(turn) + 1)])
+            .await
+            .unwrap();
+        assert_eq!(retried.revision, Some(turn));
+    }
+    assert_eq!(everything(&log).await.unwrap().len(), 3);
 }
