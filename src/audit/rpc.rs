@@ -44,6 +44,21 @@ impl Audit {
         let recorded = self.access.record(caller, reading).await;
         recorded.map_err(|error| from_command_error(&CommandError::Append(error)))
     }
+
+    /// A page of the history and the token of the next, recorded as `reading`.
+    async fn page(
+        &self,
+        caller: Caller,
+        reading: Reading<'_>,
+        ask: Ask<'_>,
+    ) -> Result<(Vec<Event>, String), Status> {
+        let Rows {
+            rows,
+            next_page_token,
+        } = self.reads.page(ask).await?;
+        self.record(caller, reading).await?;
+        Ok((rows.into_iter().map(event).collect(), next_page_token))
+    }
 }
 
 #[async_trait]
@@ -66,21 +81,17 @@ impl AuditService for Audit {
         };
         self.reads.wait(HISTORY, &message.consistency_token).await?;
         let parameters = Map::new();
-        let page = self.reads.page(Ask {
+        let ask = Ask {
             model: HISTORY,
             query: "list",
             parameters: &parameters,
             filter: &message.filter,
             page_size: message.page_size,
             page_token: &message.page_token,
-        });
-        let Rows {
-            rows,
-            next_page_token,
-        } = page.await?;
-        self.record(caller, reading).await?;
+        };
+        let (events, next_page_token) = self.page(caller, reading, ask).await?;
         Ok(Response::new(ListEventsResponse {
-            events: rows.into_iter().map(event).collect(),
+            events,
             next_page_token,
         }))
     }
@@ -102,21 +113,17 @@ impl AuditService for Audit {
         };
         self.reads.wait(HISTORY, &message.consistency_token).await?;
         let parameters = Map::from_iter([("target".to_owned(), Value::from(target.as_str()))]);
-        let page = self.reads.page(Ask {
+        let ask = Ask {
             model: HISTORY,
             query: "history",
             parameters: &parameters,
             filter: "",
             page_size: message.page_size,
             page_token: &message.page_token,
-        });
-        let Rows {
-            rows,
-            next_page_token,
-        } = page.await?;
-        self.record(caller, reading).await?;
+        };
+        let (events, next_page_token) = self.page(caller, reading, ask).await?;
         Ok(Response::new(GetHistoryResponse {
-            events: rows.into_iter().map(event).collect(),
+            events,
             next_page_token,
         }))
     }
