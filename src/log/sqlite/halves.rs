@@ -189,9 +189,9 @@ mod tests {
                 .unwrap();
         }
         let file = home.path().join("log.db");
-        let unwritten = Unwritten::load(&schema::open_reader(&file).unwrap(), 8).unwrap();
-        let clock = rules::system_clock();
-        let shared = Arc::new(Shared::new(file, clock, Position(100), unwritten));
+        let (clock, head) = (rules::system_clock(), Position(100));
+        let unwritten = Unwritten::load(&schema::open_reader(&file).unwrap(), head, 8).unwrap();
+        let shared = Arc::new(Shared::new(file, clock, head, unwritten));
         let kept = Filter::by_stream(Match::one_of(["kept"]));
         for (direction, mut near, far, expected) in [
             (Direction::Forward, 0, 100, [1, 2, 3, 99, 100]),
