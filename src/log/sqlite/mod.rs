@@ -8,7 +8,8 @@
 //!
 //! ```text
 //!   log.db        application_id "ANLG", user_version 2, pages of 4 KiB, write-ahead log, synced as told in [`sync`]
-//!   log.lock      locked while open; holds the process id, and after a clean close the length of log.db
+//!   log.lock      locked while open; holds the process id and, of a server that takes orders, its address; after a clean close the
+//!                 length of log.db
 //!
 //!   streams       id       integer key, in order of first use
 //!                 name     text, unique
