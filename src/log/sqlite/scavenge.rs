@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::SqliteLog;
 use super::appender::Operation;
+use super::place;
 use super::rows::{from_column, to_column};
 use super::schema;
 use super::tools::ToolError;
@@ -120,7 +121,7 @@ fn candidates(file: &Connection) -> rusqlite::Result<Vec<StreamName>> {
 
 /// Positions of `stream`'s events that nobody can see by reading it, in order, its last one excepted.
 fn hidden(file: &Connection, stream: &StreamName, now: Moment) -> rusqlite::Result<Vec<u64>> {
-    let Some((id, last)) = place(file, stream)? else {
+    let Some((id, last)) = end_of(file, stream)? else {
         return Ok(Vec::new());
     };
     let visible = if last == TOMBSTONE_REVISION || rules::owner_of(stream).is_some() {
@@ -141,35 +142,23 @@ fn hidden(file: &Connection, stream: &StreamName, now: Moment) -> rusqlite::Resu
     positions.collect()
 }
 
-fn place(
-    connection: &Connection,
-    stream: &StreamName,
-) -> rusqlite::Result<Option<(i64, Revision)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, (SELECT max(revision) FROM stream_index WHERE stream = streams.id) FROM streams WHERE name = ?1",
-    )?;
-    let mut rows = statement.query([stream.as_str()])?;
-    let Some(row) = rows.next()? else {
+/// The stream's number and last revision; none if it has no events.
+fn end_of(file: &Connection, stream: &StreamName) -> rusqlite::Result<Option<(i64, Revision)>> {
+    let Some(id) = place::number(file, stream)? else {
         return Ok(None);
     };
-    let last: Option<i64> = row.get(1)?;
-    let id = row.get(0)?;
-    Ok(last.map(|last| (id, from_column(last))))
+    let last = place::last_indexed(file, id)?;
+    Ok(last.map(|(last, _)| (id, last)))
 }
 
-fn metadata(connection: &Connection, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
-    let Some((id, last)) = place(connection, &stream.metastream())? else {
+fn metadata(file: &Connection, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
+    let Some(id) = place::number(file, &stream.metastream())? else {
         return Ok(StreamMetadata::default());
     };
-    let (is_json, data): (bool, Vec<u8>) = connection
-        .prepare_cached(
-            "SELECT json, data FROM events WHERE position =
-             (SELECT position FROM stream_index WHERE stream = ?1 AND revision = ?2)",
-        )?
-        .query_row(params![id, to_column(last)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    Ok(rules::parse_metadata(is_json, &data))
+    match place::last_indexed(file, id)? {
+        Some((_, position)) => place::metadata_at(file, position),
+        None => Ok(StreamMetadata::default()),
+    }
 }
 
 /// Runs of positions that follow each other.

@@ -1,0 +1,176 @@
+//! The events of one stream, as a read takes them: those that the file's index leads to, then those that memory's does.
+
+use rusqlite::{Connection, Row, params};
+
+use super::decode::{Columns, Names, Page, damaged};
+use super::gaps::first_not_scavenged;
+use super::place::Place;
+use super::reader::{SLICE_BYTES, failed, prepared};
+use super::rows::{from_column, to_column};
+use crate::kernel::{Position, Revision, StreamName};
+use crate::log::rules::Visible;
+use crate::log::{Direction, ReadError};
+
+const COLUMNS: &str = "SELECT e.position, e.stream, e.revision, e.type, e.json, e.recorded, e.id, e.digest, e.data, e.metadata";
+
+/// The events of a stream that a read has found so far.
+pub(super) struct Taken<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) names: &'a mut Names,
+    /// The stream's name, of this read alone: see [`Names::begin_page`].
+    pub(super) name: StreamName,
+    pub(super) stream: &'a Place,
+    pub(super) visible: Visible,
+    pub(super) limit: usize,
+    pub(super) page: Page,
+    /// Its first event must be there.
+    pub(super) whole: bool,
+    /// The revision that must follow.
+    pub(super) next: Option<Revision>,
+}
+
+impl Taken<'_> {
+    /// Those from `low` to `high`, both included; whether nothing is left.
+    pub(super) fn forward(&mut self, low: Revision, high: Revision) -> Result<bool, ReadError> {
+        self.next = Some(low).filter(|_| self.whole);
+        if !self.take_indexed(low, high, Direction::Forward)? {
+            return Ok(false);
+        }
+        let next = self.next.unwrap_or(low);
+        let newest = self.stream.entries.iter();
+        let newest = newest.filter(|(revision, _)| (next..=high).contains(revision));
+        Ok(self.take_newest(newest, Direction::Forward)? && self.check_end(low, high, high + 1)?)
+    }
+
+    /// Those from `high` down to `low`, both included; whether nothing is left.
+    pub(super) fn backward(&mut self, low: Revision, high: Revision) -> Result<bool, ReadError> {
+        self.next = Some(high).filter(|_| self.whole);
+        let newest = self.stream.entries.iter().rev();
+        let newest = newest.filter(|(revision, _)| (low..=high).contains(revision));
+        if !self.take_newest(newest, Direction::Backward)? {
+            return Ok(false);
+        }
+        let in_memory = self.stream.entries.first().map(|(revision, _)| *revision);
+        let below = in_memory.map_or(high, |first| high.min(first.wrapping_sub(1)));
+        if in_memory != Some(0)
+            && low <= below
+            && !self.take_indexed(low, below, Direction::Backward)?
+        {
+            return Ok(false);
+        }
+        self.check_end(low, high, low.wrapping_sub(1))
+    }
+
+    /// Nothing more came, and `next` would be the next one.
+    fn check_end(&self, low: Revision, high: Revision, next: Revision) -> Result<bool, ReadError> {
+        if self.whole && low <= high && self.next != Some(next) {
+            let missing = self.next.unwrap_or_default();
+            let stream = format!("number {}", self.stream.id);
+            let problem = format!("revision {missing} is missing");
+            return Err(damaged(Position::START, &stream, &problem));
+        }
+        Ok(true)
+    }
+
+    fn take_indexed(
+        &mut self,
+        low: Revision,
+        high: Revision,
+        direction: Direction,
+    ) -> Result<bool, ReadError> {
+        let order = match direction {
+            Direction::Forward => "ASC",
+            Direction::Backward => "DESC",
+        };
+        let sql = format!(
+            "{COLUMNS}, i.revision, i.position FROM stream_index i
+             LEFT JOIN events e ON e.position = i.position
+             WHERE i.stream = ?1 AND i.revision BETWEEN ?2 AND ?3 ORDER BY i.revision {order}"
+        );
+        let connection = self.connection;
+        let mut statement = prepared(connection, &sql)?;
+        let mut rows = statement
+            .query(params![self.stream.id, to_column(low), to_column(high)])
+            .map_err(|error| failed(&error))?;
+        while let Some(row) = rows.next().map_err(|error| failed(&error))? {
+            let entry = || Ok((from_column(row.get(10)?), from_column(row.get(11)?)));
+            let (revision, position) = entry().map_err(|error: rusqlite::Error| failed(&error))?;
+            if !self.take(row, revision, position, direction)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_newest<'e>(
+        &mut self,
+        entries: impl Iterator<Item = &'e (Revision, u64)>,
+        direction: Direction,
+    ) -> Result<bool, ReadError> {
+        let connection = self.connection;
+        let sql = format!("{COLUMNS} FROM events e WHERE e.position = ?1");
+        let mut statement = prepared(connection, &sql)?;
+        for (revision, position) in entries {
+            let mut rows = statement
+                .query([to_column(*position)])
+                .map_err(|error| failed(&error))?;
+            let row = rows.next().map_err(|error| failed(&error))?;
+            let Some(row) = row else {
+                let gone = first_not_scavenged(connection, *position, *position);
+                match gone.map_err(|error| failed(&error))? {
+                    Some(_) => return Err(missing(*position)),
+                    // After the memory was looked at.
+                    None => continue,
+                }
+            };
+            if !self.take(row, *revision, *position, direction)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes an event if it is visible; false where there is no room for it.
+    fn take(
+        &mut self,
+        row: &Row<'_>,
+        revision: Revision,
+        position: u64,
+        direction: Direction,
+    ) -> Result<bool, ReadError> {
+        if matches!(row.get_ref(0), Ok(rusqlite::types::ValueRef::Null)) {
+            return Err(missing(position));
+        }
+        let columns = Columns::of(row)?;
+        let stream = if columns.stream == self.stream.id {
+            self.name.clone()
+        } else {
+            self.names.stream(self.connection, &columns)?
+        };
+        let problem = |problem: &str| damaged(columns.position, stream.as_str(), problem);
+        if (columns.stream, columns.revision) != (self.stream.id, revision) {
+            return Err(problem("the stream index leads here from another event"));
+        }
+        if let Some(missing) = self.next.filter(|next| *next != revision) {
+            return Err(problem(&format!("revision {missing} is missing before it")));
+        }
+        self.next = Some(match direction {
+            Direction::Forward => revision + 1,
+            Direction::Backward => revision.wrapping_sub(1),
+        });
+        let recorded_at = columns.recorded_at(stream.as_str())?;
+        if !self.visible.shows(revision, recorded_at) {
+            return Ok(true);
+        }
+        if self.page.len() == self.limit || self.page.bytes() >= SLICE_BYTES {
+            return Ok(false);
+        }
+        let event_type = self.names.event_type(self.connection, &columns, &stream)?;
+        self.page.add(row, &columns, stream, event_type)?;
+        Ok(true)
+    }
+}
+
+fn missing(position: u64) -> ReadError {
+    damaged(Position(position), "unknown", "the row is missing")
+}
