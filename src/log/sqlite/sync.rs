@@ -39,6 +39,14 @@ pub(super) struct Committed {
     pub(super) answers: Vec<Answer>,
 }
 
+impl Committed {
+    /// Whether it holds refusals and repeats alone.
+    fn wrote_nothing(&self) -> bool {
+        let nothing = |outcome: &Outcome| outcome.as_ref().map_or(true, |done| done.repeated);
+        self.events.is_empty() && self.answers.iter().all(|(_, outcome)| nothing(outcome))
+    }
+}
+
 /// The syncing thread, as the writer sees it.
 pub(super) struct Syncer {
     work: Arc<Work>,
@@ -174,6 +182,8 @@ impl Work {
         let failed = self.progress().failed.clone();
         let synced = match failed {
             Some(cause) => Err(cause),
+            // What they were judged by was synced before.
+            None if commits.iter().all(Committed::wrote_nothing) => Ok(()),
             None => self.sync_and_check().map_err(|error| error.to_string()),
         };
         if let Err(cause) = synced {

@@ -245,3 +245,21 @@ async fn a_failed_sync_refuses_every_later_commit() {
     }
     assert_eq!(everything(&log).await.unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn what_writes_nothing_is_answered_without_a_sync() {
+    let home = tempfile::tempdir().unwrap();
+    let log = open(home.path());
+    let s = stream("a-1");
+    let append = |expected| log.append(&s, expected, vec![event(1)]);
+    append(Expected::NoStream).await.unwrap();
+    fail::cfg("log-sync", "return").unwrap();
+    assert!(append(Expected::NoStream).await.unwrap().repeated);
+    let refused = append(Expected::Exact(7)).await;
+    assert!(
+        matches!(refused, Err(AppendError::WrongExpected { .. })),
+        "{refused:?}"
+    );
+    fail::remove("log-sync");
+    assert_eq!(*log.health().borrow(), Health::Serving);
+}
