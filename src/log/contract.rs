@@ -101,7 +101,8 @@ where
             max_count_and_truncation_hide_from_stream_reads_only max_age_hides_by_the_clock
             metadata_is_replaced_whole metadata_that_is_not_says_nothing;
         filters: reads_bring_what_passes_and_nothing_else a_filtered_read_goes_on_from_the_middle
-            where_nothing_passes_everything_was_examined subscriptions_bring_what_passes_before_and_live
+            where_nothing_passes_everything_was_examined a_survey_tells_of_every_event
+            subscriptions_bring_what_passes_before_and_live
             what_cannot_be_judged_is_never_skipped;
         deletes: a_deleted_stream_is_gone_until_written a_deleted_stream_takes_a_new_beginning
             deleting_judges_the_revision metadata_brings_a_deleted_stream_back

@@ -59,8 +59,8 @@ pub mod wire;
 
 pub use filter::{Expression, Filter, InvalidExpression, Match, Undecided};
 pub use model::{
-    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, NewEvent, ReadError,
-    ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
+    AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, LeftOut, NewEvent,
+    ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, Survey,
 };
 
 use async_trait::async_trait;
@@ -109,6 +109,34 @@ pub trait EventLog: Send + Sync + 'static {
         limit: usize,
         filter: &Filter,
     ) -> Result<AllSlice, ReadError>;
+
+    /// The next `limit` events after `from` at most, those that `filter` lets through whole and of all others the places:
+    /// for who has to count what was examined. Less may be answered with [`AllSlice::end`] false, as by [`Self::read_all`].
+    ///
+    /// # Errors
+    /// As for [`Self::read_all`].
+    async fn survey(
+        &self,
+        from: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Survey, ReadError> {
+        let everything = Filter::default();
+        let all = self.read_all(Some(from), Direction::Forward, limit, &everything);
+        let mut slice = all.await?;
+        let mut left_out = Vec::new();
+        for event in std::mem::take(&mut slice.events) {
+            if filter.admits(event.stream.as_str(), &event.event_type)? {
+                slice.events.push(event);
+            } else {
+                left_out.push(LeftOut {
+                    position: event.position,
+                    stream: event.stream,
+                });
+            }
+        }
+        Ok(Survey { slice, left_out })
+    }
 
     /// Everything after `from` that `filter` lets through, for ever. The stream ends only after an error item.
     fn subscribe(

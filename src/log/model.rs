@@ -177,6 +177,24 @@ pub struct AllSlice {
     pub end: bool,
 }
 
+/// A piece of the log, and what a filter left out of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What passed, oldest first.
+    pub slice: AllSlice,
+    /// The places of all other events that were examined, oldest first.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An event that a filter left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where it lies in the log.
+    pub position: Position,
+    /// Its stream.
+    pub stream: StreamName,
+}
+
 /// What a subscription hands out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {

@@ -3,7 +3,7 @@
 use super::subscriptions::{Deliveries, next, until};
 use super::{Finding, Subject, event, events, fits, ids, same, stream, tags, text};
 use crate::kernel::Position;
-use crate::log::{Delivery, Direction, Expected, Filter, Match, NewEvent, StreamMetadata};
+use crate::log::{Delivery, Direction, Expected, Filter, LeftOut, Match, NewEvent, StreamMetadata};
 
 const ALL: usize = 1_000;
 
@@ -156,6 +156,42 @@ pub(super) async fn where_nothing_passes_everything_was_examined(on: Subject) ->
     Ok(())
 }
 
+pub(super) async fn a_survey_tells_of_every_event(on: Subject) -> Finding {
+    written(&on).await?;
+    let everything = Filter::default();
+    let all = on.log.read_all(None, Direction::Forward, ALL, &everything);
+    let all = all.await.map_err(text)?.events;
+    for (filter, expected) in table()? {
+        for limit in [1, 2, 5, ALL] {
+            let (mut at, mut passed, mut left_out) = (Position::START, Vec::new(), Vec::new());
+            loop {
+                let survey = on.log.survey(at, limit, &filter).await.map_err(text)?;
+                let count = survey.slice.events.len() + survey.left_out.len();
+                same!(count <= limit, true);
+                passed.extend(survey.slice.events);
+                left_out.extend(survey.left_out);
+                let last_left_out = left_out.last().map(|event: &LeftOut| event.position);
+                let last = passed.last().map(|event| event.position).max(last_left_out);
+                same!(survey.slice.examined >= last.unwrap_or_default(), true);
+                at = survey.slice.examined;
+                if survey.slice.end {
+                    break;
+                }
+            }
+            if ids(&passed) != tags(expected) {
+                return Err(format!("{filter:?} in {limit}: {passed:?}"));
+            }
+            let others = all.iter().filter(|event| !passed.contains(event));
+            let others = others.map(|event| LeftOut {
+                position: event.position,
+                stream: event.stream.clone(),
+            });
+            same!(left_out, others.collect::<Vec<_>>());
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn subscriptions_bring_what_passes_before_and_live(on: Subject) -> Finding {
     written(&on).await?;
     let head = on.log.head().await.map_err(text)?;
@@ -208,6 +244,7 @@ pub(super) async fn what_cannot_be_judged_is_never_skipped(on: Subject) -> Findi
         let read = on.log.read_all(None, direction, ALL, &endless()?).await;
         fits!(read, Err(_));
     }
+    fits!(on.log.survey(first, ALL, &endless()?).await, Err(_));
     let mut late = on.log.subscribe(first, endless()?);
     for subscription in [&mut live, &mut late] {
         // How far it came before may be told.

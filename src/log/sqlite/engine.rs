@@ -27,7 +27,7 @@ use crate::kernel::{Moment, Position, StreamName};
 use crate::log::rules::Protected;
 use crate::log::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
-    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, rules,
+    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, Survey, rules,
 };
 
 /// Bytes that may wait for the writer: 64 of the largest appends.
@@ -264,6 +264,30 @@ impl EventLog for SqliteLog {
         let more = limit.saturating_add(1);
         let slice = halves::page(&self.shared, (near, far), direction, more, filter).await?;
         Ok(cut_to(slice, limit, near, direction))
+    }
+
+    async fn survey(
+        &self,
+        from: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Survey, ReadError> {
+        let head = self.head().await?;
+        if from >= head {
+            let slice = AllSlice {
+                events: Vec::new(),
+                examined: from,
+                end: true,
+            };
+            return Ok(Survey {
+                slice,
+                left_out: Vec::new(),
+            });
+        }
+        let filter = filter.clone();
+        self.shared
+            .read(move |reader| reader.survey(from, head, limit, &filter))
+            .await
     }
 
     fn subscribe(

@@ -18,7 +18,7 @@ use super::shared::unavailable;
 use super::unwritten::Unwritten;
 use crate::kernel::Position;
 use crate::log::rules;
-use crate::log::{AllSlice, Direction, Filter, ReadError};
+use crate::log::{AllSlice, Direction, Filter, LeftOut, ReadError, Survey};
 use verdicts::Verdicts;
 
 /// Payload bytes of one slice, beyond which it ends early and says that more is there: 16 events of the largest size.
@@ -73,6 +73,32 @@ impl Reader {
         limit: usize,
         filter: &Filter,
     ) -> Result<AllSlice, ReadError> {
+        self.examine((near, far), direction, limit, filter, None)
+    }
+
+    /// The next `limit` events after `near` and not after `far`, and of those that do not pass the places.
+    pub(super) fn survey(
+        &mut self,
+        near: Position,
+        far: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Survey, ReadError> {
+        let forward = Direction::Forward;
+        let mut left_out = Vec::new();
+        let slice = self.examine((near, far), forward, limit, filter, Some(&mut left_out))?;
+        Ok(Survey { slice, left_out })
+    }
+
+    /// Reads what passes; the others count as well where they are wanted.
+    fn examine(
+        &mut self,
+        (near, far): (Position, Position),
+        direction: Direction,
+        limit: usize,
+        filter: &Filter,
+        mut left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Result<AllSlice, ReadError> {
         let (bounds, order) = match direction {
             Direction::Forward => ("position > ?1 AND position <= ?2", "ASC"),
             Direction::Backward => ("position < ?1 AND position >= ?2", "DESC"),
@@ -86,7 +112,8 @@ impl Reader {
         self.names.begin_page();
         self.verdicts.begin_page(filter);
         let mut walk = Walk::new(&self.connection, near, direction);
-        while page.len() < limit && page.bytes() < SLICE_BYTES {
+        let mut counted = 0;
+        while counted < limit && page.bytes() < SLICE_BYTES {
             let Some(row) = next(&mut rows, walk.at)? else {
                 walk.finish(far)?;
                 self.page_bytes = page.bytes().min(PAGE_ROOM_BYTES);
@@ -102,6 +129,11 @@ impl Reader {
                 .admit(&columns, stream.as_str(), &event_type)?
             {
                 page.add(row, &columns, stream, event_type)?;
+                counted += 1;
+            } else if let Some(left_out) = &mut left_out {
+                let position = columns.position;
+                left_out.push(LeftOut { position, stream });
+                counted += 1;
             }
         }
         self.page_bytes = page.bytes().min(PAGE_ROOM_BYTES);

@@ -22,6 +22,8 @@ async fn payloads_that_are_not_wanted_are_not_looked_at() {
             let filter = Filter::by_stream(others);
             let slice = log.read_all(None, direction, 10, &filter).await.unwrap();
             assert_eq!(slice.events.len(), 3);
+            let survey = log.survey(Position::START, 10, &filter).await.unwrap();
+            assert_eq!(survey.slice.events.len(), 3);
         }
         let found = log
             .read_all(None, direction, 10, &expression("^a-(?=0)"))
@@ -39,6 +41,8 @@ async fn a_hole_is_named_whatever_passes() {
     for direction in BOTH {
         let nothing = Filter::by_type(Match::prefixes(["z"]));
         let found = log.read_all(None, direction, 10, &nothing).await;
+        assert!(matches!(found, Err(ReadError::Damaged { .. })), "{found:?}");
+        let found = log.survey(Position::START, 10, &nothing).await;
         assert!(matches!(found, Err(ReadError::Damaged { .. })), "{found:?}");
     }
 }

@@ -13,7 +13,7 @@ use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::links::{self, Resolved};
 use crate::log::wire::node::Node;
-use crate::log::wire::read::hidden;
+use crate::log::wire::read::{Examined, Surveys, hidden, in_order};
 use crate::log::{Delivery, Direction, Filter, Match, ReadFrom, RecordedEvent};
 
 /// What the feed hands to its group.
@@ -52,27 +52,63 @@ impl Feed {
         }
     }
 
-    /// Unfiltered: a group's checkpoint is the last event examined, and its own notes are none, or each checkpoint would
-    /// be reason for another one.
     async fn all(self) -> Ended {
-        let from = Position(self.next.saturating_sub(1));
-        let mut live = self.node.log.subscribe(from, Filter::default());
+        match self.all_events().await {
+            Ok(()) => Ended(None),
+            Err(ended) => ended,
+        }
+    }
+
+    /// A group's checkpoint is the last event examined, passing or not; its own notes are not counted, or each checkpoint
+    /// would be reason for another one.
+    async fn all_events(&self) -> Result<(), Ended> {
+        let mut at = Position(self.next.saturating_sub(1));
+        if let Some(filter) = &self.filter {
+            at = self.survey(at, filter.events.clone()).await?;
+        }
+        let mut live = self.node.log.subscribe(at, Filter::default());
         while let Some(delivery) = live.next().await {
-            let sent = match delivery {
-                Ok(Delivery::Events(events)) => self.send_all(events).await,
-                Ok(Delivery::CaughtUp(_)) => self.send(Fed::Live).await,
-                Ok(Delivery::Checkpoint(_)) => Ok(()),
-                Err(error) => return Ended(Some(errors::of_read(error))),
-            };
-            if let Err(ended) = sent {
-                return ended;
+            match delivery {
+                Ok(Delivery::Events(events)) => self.send_all(events).await?,
+                Ok(Delivery::CaughtUp(_)) => self.send(Fed::Live).await?,
+                Ok(Delivery::Checkpoint(_)) => {}
+                Err(error) => return Err(Ended(Some(errors::of_read(error)))),
             }
         }
-        Ended(None)
+        Ok(())
+    }
+
+    /// Feeds what is there and passes; where that ends.
+    async fn survey(&self, from: Position, filter: Filter) -> Result<Position, Ended> {
+        let mut at = from;
+        let mut surveys = Surveys::begin(&self.node, at, filter).await;
+        while let Some(survey) = surveys.next().await {
+            let survey = survey.map_err(|status| Ended(Some(status)))?;
+            at = survey.slice.examined;
+            let mut left_out = None;
+            for examined in in_order(survey) {
+                match examined {
+                    Examined::LeftOut(position) => left_out = Some(position.0),
+                    Examined::Passed(event) => {
+                        self.pass_over(left_out.take()).await?;
+                        self.deliver(event.position.0, event).await?;
+                    }
+                }
+            }
+            self.pass_over(left_out).await?;
+        }
+        Ok(at)
+    }
+
+    async fn pass_over(&self, up_to: Option<u64>) -> Result<(), Ended> {
+        match up_to {
+            Some(number) => self.send(Fed::Passed(number)).await,
+            None => Ok(()),
+        }
     }
 
     async fn send_all(&self, events: Vec<RecordedEvent>) -> Result<(), Ended> {
-        for event in events.into_iter().filter(|event| !hidden(event)) {
+        for event in events.into_iter().filter(|event| !hidden(&event.stream)) {
             let number = event.position.0;
             let wanted = match &self.filter {
                 None => true,

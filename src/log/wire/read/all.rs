@@ -58,7 +58,7 @@ impl AllRead {
         loop {
             let more = self.fetch_next().await;
             let events = std::mem::take(&mut self.page.events);
-            for event in events.into_iter().filter(|event| !hidden(event)) {
+            for event in events.into_iter().filter(|event| !hidden(&event.stream)) {
                 if self.left == 0 {
                     break;
                 }
@@ -78,7 +78,11 @@ impl AllRead {
 
     /// Begins to fetch the page after this one, if one may be wanted.
     async fn fetch_next(&mut self) -> bool {
-        let here = self.page.events.iter().filter(|event| !hidden(event));
+        let here = self
+            .page
+            .events
+            .iter()
+            .filter(|event| !hidden(&event.stream));
         let wanted = self.left.saturating_sub(here.count() as u64);
         let more = !self.page.end && wanted > 0;
         if more {

@@ -6,7 +6,7 @@ mod stream;
 
 use std::sync::Arc;
 
-pub(super) use ahead::Pages;
+pub(super) use ahead::{Examined, Pages, Surveys, in_order};
 pub(super) use all::AllRead;
 pub(super) use stream::StreamRead;
 
@@ -14,6 +14,7 @@ use super::links::{self, Resolved};
 use super::node::Node;
 use super::replies::{Over, Replies};
 use super::request::Shape;
+use crate::kernel::StreamName;
 use crate::log::RecordedEvent;
 
 /// Events fetched at a time.
@@ -21,8 +22,8 @@ const PAGE: usize = 256;
 
 /// Whether the event is a note of a group's on everything: those are in their streams, and nowhere else, or every note
 /// would make more of them.
-pub(super) fn hidden(event: &RecordedEvent) -> bool {
-    let name = event.stream.as_str();
+pub(super) fn hidden(stream: &StreamName) -> bool {
+    let name = stream.as_str();
     let owner = name.strip_prefix("$$").unwrap_or(name);
     owner.starts_with("$persistentsubscription-$all::")
 }

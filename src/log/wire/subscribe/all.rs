@@ -1,7 +1,8 @@
 //! A subscription to everything, filtered or not.
 //!
-//! The log is followed unfiltered: the official server's checkpoints count the events that were examined and name the
-//! positions of events that did not pass, and a client may rely on either.
+//! The official server's checkpoints count the events that were examined and name the positions of events that did not
+//! pass, and a client may rely on either. So what is there is surveyed, which touches the payload of nothing that does not
+//! pass, and what comes is followed unfiltered: the log has it at hand.
 
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::messages::{between, boundary, write_position};
 use crate::log::wire::node::Node;
-use crate::log::wire::read::{Pages, deliver, hidden};
+use crate::log::wire::read::{Examined, Surveys, deliver, hidden, in_order};
 use crate::log::wire::replies::{Over, Replies};
 use crate::log::wire::request::{From, Shape};
-use crate::log::{Delivery, Direction, Filter, RecordedEvent};
+use crate::log::{Delivery, Filter, RecordedEvent};
 
 /// A subscription to everything.
 pub(in crate::log::wire) struct AllSubscription {
@@ -79,7 +80,7 @@ impl AllSubscription {
         while let Some(delivery) = live.next().await {
             match delivery {
                 Ok(Delivery::Events(events)) => {
-                    for event in events.into_iter().filter(|event| !hidden(event)) {
+                    for event in events.into_iter().filter(|event| !hidden(&event.stream)) {
                         self.live(&mut replies, event).await?;
                     }
                     replies.flush().await?;
@@ -92,60 +93,48 @@ impl AllSubscription {
     }
 
     async fn catch_up(&mut self, replies: &mut Replies) -> Result<(), Over> {
-        let mut pages = Pages::new(
-            Arc::clone(&self.node),
-            Direction::Forward,
-            Filter::default(),
-        );
-        pages.ask(Some(self.at), u64::MAX).await;
-        loop {
-            let slice = match pages.take().await {
-                Ok(slice) => slice,
+        let filter = self.filter.as_ref().map(|filter| filter.events.clone());
+        let mut surveys = Surveys::begin(&self.node, self.at, filter.unwrap_or_default()).await;
+        while let Some(survey) = surveys.next().await {
+            let survey = match survey {
+                Ok(survey) => survey,
                 Err(status) => return Err(replies.fail(status).await),
             };
-            if !slice.end {
-                pages.ask(Some(slice.examined), u64::MAX).await;
-            }
-            for event in slice.events.into_iter().filter(|event| !hidden(event)) {
-                let position = event.position;
-                let passed = self.pass(replies, event).await?;
+            self.at = survey.slice.examined;
+            for examined in in_order(survey) {
+                let (position, passed) = match examined {
+                    Examined::Passed(event) => {
+                        let position = event.position;
+                        deliver(&self.node, replies, self.shape, event).await?;
+                        (position, true)
+                    }
+                    Examined::LeftOut(position) => (position, false),
+                };
                 if let Some((commit, prepare)) = self.examined(position, passed) {
                     checkpoint(replies, commit, prepare).await?;
                 }
             }
             replies.flush().await?;
-            self.at = slice.examined;
-            if slice.end {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     async fn live(&mut self, replies: &mut Replies, event: RecordedEvent) -> Result<(), Over> {
-        let position = event.position;
-        self.pass(replies, event).await?;
         let Some(filter) = &self.filter else {
-            return Ok(());
+            return deliver(&self.node, replies, self.shape, event).await;
         };
+        let position = event.position;
+        match filter.admits(&event) {
+            Ok(true) => deliver(&self.node, replies, self.shape, event).await?,
+            Ok(false) => {}
+            Err(status) => return Err(replies.fail(status).await),
+        }
         self.progress.since += 1;
         if self.progress.since >= filter.interval {
             self.progress.since = 0;
             checkpoint(replies, position, position).await?;
         }
         Ok(())
-    }
-
-    /// Sends the event if it passes the filter. Whether it did.
-    async fn pass(&self, replies: &mut Replies, event: RecordedEvent) -> Result<bool, Over> {
-        if let Some(filter) = &self.filter {
-            match filter.admits(&event) {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(status) => return Err(replies.fail(status).await),
-            }
-        }
-        deliver(&self.node, replies, self.shape, event).await?;
-        Ok(true)
     }
 
     /// Counts an event that was examined while catching up. The checkpoint that is due with it: at the window's last
