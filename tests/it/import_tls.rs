@@ -1,5 +1,5 @@
 //! `annals import` to a server with TLS, both real processes. Guards against commands and a token that go to somebody else, and
-//! against an import that waits for a server which it will never trust.
+//! against an import that waits for a server which it will never trust, or that says nothing of a URL with the wrong scheme.
 
 use std::path::Path;
 use std::process::Output;
@@ -103,4 +103,44 @@ fn a_server_that_is_not_trusted_is_sent_nothing_and_the_import_says_so_at_once()
         }
     }
     server.stop();
+}
+
+/// What each of the verbs that call a server says of `target`.
+fn complaints(data: &Path, target: &str, ca: &str) -> Vec<String> {
+    let (file, data) = (sample(data), data.display().to_string());
+    let to = ["--target", target, "--ca", ca];
+    let import = [&["import", &file, "--give-up-after", "3"], &to[..]].concat();
+    let call = [&["call", "operations.GetHealthDetails"], &to[..]].concat();
+    let list = [&["projections", "list", "--data", &data], &to[..]].concat();
+    let said = [import, call, list].map(|verb| {
+        let output = annals("none", &verb);
+        assert!(!output.status.success(), "{verb:?}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    });
+    said.into()
+}
+
+#[test]
+fn a_url_that_speaks_tls_to_a_server_without_or_the_other_way_round_is_told_so() {
+    let (data, files) = (tempfile::tempdir().unwrap(), Files::make());
+    let ca = files.shown("ca.pem");
+    let secure = served(data.path(), &files);
+    let (_, port) = secure.address.rsplit_once(':').unwrap();
+    let misnamed = format!("http://localhost:{port}");
+    for said in complaints(data.path(), &misnamed, &ca) {
+        assert!(said.contains("use https://"), "{said}");
+    }
+    secure.stop();
+    let nobody = complaints(data.path(), &misnamed, &ca);
+    let plain = Server::start(data.path());
+    let (_, port) = plain.address.rsplit_once(':').unwrap();
+    for said in complaints(data.path(), &format!("https://localhost:{port}"), &ca) {
+        assert!(said.contains("use http://"), "{said}");
+    }
+    // Where the scheme is right, or nobody is there, it is not what is wrong.
+    let refused = complaints(data.path(), &format!("http://localhost:{port}"), &ca);
+    for said in nobody.iter().chain(&refused[..2]) {
+        assert!(!said.contains("use http"), "{said}");
+    }
+    plain.stop();
 }

@@ -16,6 +16,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::handshake::{Answers, answers};
 use super::hub::Hub;
 use super::provider::{ProviderError, install_provider};
 use super::trouble::{self, Trouble};
@@ -104,17 +105,20 @@ impl Cluster {
             seen: AtomicU64::new(0),
             hub: OnceCell::new(),
         });
-        let head = cluster.head().await;
-        head.map_err(|trouble| match trouble {
-            Trouble::Lost(cause) | Trouble::NotLeader(cause) | Trouble::Refused(cause) => {
-                unreachable(cause)
-            }
+        let Err(trouble) = cluster.head().await else {
+            return Ok(cluster);
+        };
+        let cause = match trouble {
+            Trouble::Lost(cause) | Trouble::NotLeader(cause) | Trouble::Refused(cause) => cause,
             other @ (Trouble::WrongRevision(_)
             | Trouble::Precondition
             | Trouble::Deleted
-            | Trouble::Closed) => unreachable(format!("{other:?}")),
-        })?;
-        Ok(cluster)
+            | Trouble::Closed) => format!("{other:?}"),
+        };
+        Err(match mistaken(&cluster.connection.settings).await {
+            Some((host, says)) => unreachable(format!("{cause}; {host} {says}")),
+            None => unreachable(cause),
+        })
     }
 
     /// Where it is, without user and password.
@@ -251,6 +255,30 @@ impl Cluster {
     fn logs(&self) -> MutexGuard<'_, Vec<watch::Sender<Health>>> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The first host that speaks TLS where the connection string does not, or the other way round, and what to do about it.
+async fn mistaken(settings: &ClientSettings) -> Option<(String, &'static str)> {
+    // What is named is then no server, but a place to ask for some.
+    if settings.is_dns_discovery_enabled() {
+        return None;
+    }
+    for host in settings.hosts() {
+        let Ok(port) = u16::try_from(host.port) else {
+            continue;
+        };
+        let says = match answers(&host.host, port).await {
+            Some(Answers::Tls) if !settings.is_secure_mode_enabled() => {
+                "speaks TLS: leave out tls=false"
+            }
+            Some(Answers::Plainly) if settings.is_secure_mode_enabled() => {
+                "does not speak TLS: say tls=false"
+            }
+            Some(Answers::Tls | Answers::Plainly) | None => continue,
+        };
+        return Some((format!("{}:{port}", host.host), says));
+    }
+    None
 }
 
 /// Runs `call` where its panic is its own, and where it ends when nobody waits for it any more.

@@ -26,6 +26,7 @@ mod copy;
 mod engine;
 mod feed;
 mod filter;
+mod handshake;
 mod hub;
 mod provider;
 mod read;
@@ -37,6 +38,7 @@ mod write;
 
 pub use cluster::{Cluster, ConnectError, PATIENCE};
 pub use engine::{EsdbLog, Options};
+pub use handshake::{Answers, answers};
 pub use provider::{ProviderError, install_provider};
 pub use scavenge::{ScavengeError, ScavengeOutcome};
 pub use url::{UrlError, is_esdb, shown};

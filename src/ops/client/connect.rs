@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use http::Uri;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use crate::log::eventstoredb::{Answers, answers};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,6 +60,12 @@ pub enum ConnectError {
         /// What is wrong with the certificate.
         problem: String,
     },
+    /// The server speaks TLS, and the URL does not.
+    #[error("{0} is spoken to without TLS, and the server there speaks TLS: use https://")]
+    WantsTls(String),
+    /// The URL speaks TLS, and the server does not.
+    #[error("{0} is spoken to with TLS, and the server there does not speak it: use http://")]
+    KnowsNoTls(String),
     /// The authority's file cannot be read.
     #[error("{path}: {cause}")]
     Authority {
@@ -91,11 +100,7 @@ impl Target {
 
     /// How to connect, for those who keep connections of their own.
     pub fn endpoint(&self) -> Result<Endpoint, ConnectError> {
-        let url = if self.target.contains("://") {
-            self.target.clone()
-        } else {
-            format!("http://{}", self.target)
-        };
+        let url = self.url();
         let endpoint = Endpoint::from_shared(url.clone())
             .map_err(|error| self.unreachable(&error))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -135,6 +140,27 @@ impl Target {
             next = error.source();
         }
         None
+    }
+
+    /// What is wrong with the target where one side speaks TLS and the other does not. Asks the server, so it is for calls
+    /// that have failed.
+    pub async fn mistaken(&self) -> Option<ConnectError> {
+        let url: Uri = self.url().parse().ok()?;
+        let secure = url.scheme_str() == Some("https");
+        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        match answers(url.host()?, port).await? {
+            Answers::Tls if !secure => Some(ConnectError::WantsTls(self.target.clone())),
+            Answers::Plainly if secure => Some(ConnectError::KnowsNoTls(self.target.clone())),
+            Answers::Tls | Answers::Plainly => None,
+        }
+    }
+
+    fn url(&self) -> String {
+        if self.target.contains("://") {
+            self.target.clone()
+        } else {
+            format!("http://{}", self.target)
+        }
     }
 
     fn unreachable(&self, error: &tonic::transport::Error) -> ConnectError {

@@ -118,6 +118,7 @@ impl Sender {
         let started = Instant::now();
         let mut pause = Self::FIRST_PAUSE;
         let mut flaws = 0;
+        let mut first = true;
         loop {
             let status = match self.attempt(path, body.clone()).await {
                 Ok(reply) => return Ok(Ended::Reply(reply)),
@@ -125,6 +126,13 @@ impl Sender {
             };
             if let Some(untrusted) = status.source().and_then(|why| self.server.untrusted(why)) {
                 return Err(untrusted.into());
+            }
+            // Once a command: a server that is not up yet is asked again with the next one.
+            if std::mem::take(&mut first)
+                && status.source().is_some()
+                && let Some(mistaken) = self.server.mistaken().await
+            {
+                return Err(mistaken.into());
             }
             let at_least = match meaning(&status) {
                 Meaning::Again(at_least) => at_least.unwrap_or_default(),

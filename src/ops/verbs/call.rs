@@ -37,7 +37,14 @@ pub async fn run(args: &CallArgs) -> Result<(), Failure> {
             .metadata_mut()
             .insert("authorization", authorization);
     }
-    let reply = call(args.target.connect().await?, &method, message).await?;
+    let reply = match args.target.connect().await {
+        Ok(channel) => call(channel, &method, message).await.map_err(Failure::from),
+        Err(error) => Err(error.into()),
+    };
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(failure) => return Err(args.target.mistaken().await.map_or(failure, Into::into)),
+    };
     let json = to_json(&reply)?;
     let Some(columns) = &args.table else {
         return Ok(print(&format!("{json}\n"))?);

@@ -72,9 +72,22 @@ enum What {
 pub async fn run(args: &ProjectionsArgs, config: &Config) -> Result<(), Failure> {
     match &args.what {
         What::Check => check_all(config),
-        What::List { wait, target } => list(*wait, &Operator::connect(target, config).await?).await,
-        What::Rebuild { names, all, target } => {
-            let operator = Operator::connect(target, config).await?;
+        What::List { target, .. } | What::Rebuild { target, .. } => {
+            let Err(failure) = ask(&args.what, target, config).await else {
+                return Ok(());
+            };
+            Err(target.mistaken().await.map_or(failure, Into::into))
+        }
+        What::Digest { commands } => show_digest(*commands, config),
+    }
+}
+
+/// What a running server has to be asked for.
+async fn ask(what: &What, target: &Target, config: &Config) -> Result<(), Failure> {
+    let operator = Operator::connect(target, config).await?;
+    match what {
+        What::List { wait, .. } => list(*wait, &operator).await,
+        What::Rebuild { names, all, .. } => {
             let every = if *all {
                 operator.names().await?
             } else {
@@ -85,7 +98,7 @@ pub async fn run(args: &ProjectionsArgs, config: &Config) -> Result<(), Failure>
             }
             Ok(())
         }
-        What::Digest { commands } => show_digest(*commands, config),
+        What::Check | What::Digest { .. } => Ok(()),
     }
 }
 

@@ -117,3 +117,28 @@ async fn a_user_is_known_by_their_certificate() {
     );
     assert!(Cluster::connect(&nobody).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_string_with_tls_where_the_server_has_none_or_without_is_told_so() {
+    install_provider().unwrap();
+    let files = Files::make();
+    let served = Served::start(Arc::new(MemoryLog::new())).await;
+    let port = front(served.address, &files, false).await;
+    let plain = served.address.port();
+    let ca = files.shown("ca.pem");
+    let table = [
+        (
+            format!("esdb://localhost:{port}?tls=false"),
+            "leave out tls=false",
+        ),
+        (
+            format!("esdb://localhost:{plain}?tlsCaFile={ca}"),
+            "say tls=false",
+        ),
+    ];
+    let told = futures::future::join_all(table.map(|(url, remedy)| async move {
+        let refused = Cluster::connect(&url).await.err().unwrap().to_string();
+        assert!(refused.contains(remedy), "{refused}");
+    }));
+    told.await;
+}
