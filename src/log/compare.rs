@@ -1,12 +1,81 @@
-//! Two logs, event by event: whether a copy has all of its source, as it is.
+//! Two logs, event by event: whether a target may become a copy, and whether it has all of its source, as it is.
 //!
 //! Does not look at what the copy has beyond that: a server that is a copy has streams of its own.
 
+use super::rules::TOMBSTONE_REVISION;
 use super::sqlite::{Copied, ToolError};
-use super::{Direction, EventLog, Filter, RecordedEvent};
+use super::{Direction, EventLog, Filter, ReadError, ReadFrom, RecordedEvent};
+use crate::kernel::Position;
 
 /// Events of either log that are compared in one step.
 const BATCH_EVENTS: usize = 512;
+
+/// Where in `from` a copy goes on: after what `copy` has of it; none: at the beginning. To be asked before anything is written, since
+/// what was written by mistake stays.
+///
+/// # Errors
+/// A log that cannot be read, or a `copy` that holds something else.
+pub(super) async fn go_on(
+    from: &dyn EventLog,
+    copy: &dyn EventLog,
+    same: impl Fn(&RecordedEvent, Option<&RecordedEvent>) -> Result<(), ToolError> + Send,
+) -> Result<Option<Position>, ToolError> {
+    let all = Filter::default();
+    let first = copy.read_all(None, Direction::Forward, 1, &all).await?;
+    let Some(first) = first.events.first() else {
+        return Ok(None);
+    };
+    let beginning = from.read_all(None, Direction::Forward, 1, &all).await?;
+    same(first, beginning.events.first()).map_err(|_differs| no_copy(first))?;
+    let last = copy
+        .read_all(None, Direction::Backward, BATCH_EVENTS, &all)
+        .await?;
+    // A tombstone cannot be found by its stream.
+    let mut last = last.events.into_iter();
+    if let Some(last) = last.find(|event| event.revision != TOMBSTONE_REVISION)
+        && let Some(there) = found(from, &last).await?
+    {
+        return Ok(Some(there));
+    }
+    // Hidden or ended in the source, or never there: all of it tells.
+    let other = compare(copy, from, same, |_| {}).await;
+    match other {
+        Err(ToolError::Differs {
+            position,
+            stream,
+            revision,
+            ..
+        }) => Err(ToolError::NoCopy {
+            position,
+            stream,
+            revision,
+        }),
+        other => other.map(|_same| None),
+    }
+}
+
+/// Where `from` has `event`, if its readers see it.
+async fn found(from: &dyn EventLog, event: &RecordedEvent) -> Result<Option<Position>, ToolError> {
+    let at = ReadFrom::Revision(event.revision);
+    let there = from
+        .read_stream(&event.stream, at, Direction::Forward, 1)
+        .await;
+    let there = match there {
+        Err(ReadError::StreamDeleted(_)) => return Ok(None),
+        other => other?.events.into_iter().next(),
+    };
+    Ok(there
+        .filter(|there| there.id == event.id && there.revision == event.revision)
+        .map(|there| there.position))
+}
+
+fn no_copy(event: &RecordedEvent) -> ToolError {
+    ToolError::NoCopy {
+        position: event.position.0,
+        stream: event.stream.to_string(),
+        revision: event.revision,
+    }
+}
 
 /// Reads `from` and `copy` to the end of `from`, and lets `same` judge each event with the one in its place in the copy.
 /// `progress` hears what was found equal.

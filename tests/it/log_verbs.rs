@@ -127,6 +127,49 @@ async fn a_dump_goes_through_files_and_pipes_and_comes_back_equal() {
 }
 
 #[tokio::test]
+async fn a_copy_goes_only_where_nothing_else_is() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (one, two) = (path("one"), path("two"));
+    written(Path::new(&one)).await.close().await;
+    out(&annals(&["copy", &one, &two]));
+    std::os::unix::fs::symlink(&two, path("link")).unwrap();
+    for same in [two.clone(), format!("{two}/log.db"), path("link")] {
+        let line = complaint(&annals(&["copy", &two, &same]));
+        assert!(line.contains("source and target are the same"), "{line}");
+    }
+    // What the copy has last is hidden in the source since, and still the same.
+    let log = SqliteLog::open(Path::new(&one), Options::default()).unwrap();
+    let hidden = StreamMetadata {
+        truncate_before: Some(i64::MAX),
+        ..StreamMetadata::default()
+    };
+    for name in ["a-0", "a-1", "a-2", "a-3"] {
+        log.set_metadata(&stream(name), Expected::Any, hidden.clone())
+            .await
+            .unwrap();
+    }
+    log.close().await;
+    out(&annals(&["copy", &one, &two]));
+    // Both go on by themselves.
+    for (dir, id) in [(&one, 1_000), (&two, 2_000)] {
+        let log = SqliteLog::open(Path::new(dir), Options::default()).unwrap();
+        let other = stream(&format!("b-{id}"));
+        log.append(&other, Expected::NoStream, vec![event(id)])
+            .await
+            .unwrap();
+        log.close().await;
+    }
+    let before = out(&annals(&["dump", &two]));
+    let line = complaint(&annals(&["copy", &one, &two]));
+    assert!(
+        line.contains("no copy of this log") && line.contains("position 46 (b-2000, revision 0)"),
+        "{line}"
+    );
+    assert_eq!(out(&annals(&["dump", &two])), before);
+}
+
+#[tokio::test]
 async fn scavenging_gives_back_what_is_hidden() {
     let home = tempfile::tempdir().unwrap();
     written(home.path()).await.close().await;

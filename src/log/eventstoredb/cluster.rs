@@ -6,7 +6,7 @@
 //! Calls run in tasks of their own, which end with their caller and keep a panic to themselves.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub struct Cluster {
     logs: Mutex<Vec<watch::Sender<Health>>>,
     /// The largest position seen so far: an append that lands below it was there before.
     seen: AtomicU64,
+    /// Whether nothing was answered since the connection was lost.
+    broken: AtomicBool,
     hub: OnceCell<Hub>,
 }
 
@@ -103,6 +105,7 @@ impl Cluster {
             connection,
             logs: Mutex::new(Vec::new()),
             seen: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
             hub: OnceCell::new(),
         });
         let Err(trouble) = cluster.head().await else {
@@ -185,12 +188,24 @@ impl Cluster {
                 Err(error) => tracing::error!(%error, "no new client; the old one stays"),
             }
         }
-        tracing::warn!(server = self.shown, cause, "connecting anew");
+        // Once; that it goes on is news to nobody.
+        if self.broken.swap(true, Ordering::AcqRel) {
+            tracing::debug!(server = self.shown, cause, "connecting anew");
+        } else {
+            tracing::warn!(
+                server = self.shown,
+                cause,
+                "connection lost, connecting anew"
+            );
+        }
         self.tell(&Health::Degraded(format!("{}: {cause}", self.shown)));
     }
 
     /// The connection works.
     pub(super) fn works(&self) {
+        if self.broken.load(Ordering::Acquire) && self.broken.swap(false, Ordering::AcqRel) {
+            tracing::info!(server = self.shown, "connected again");
+        }
         self.tell(&Health::Serving);
     }
 

@@ -6,14 +6,12 @@
 
 use super::convert::with_time;
 use super::engine::EsdbLog;
-use crate::kernel::{Position, Revision};
-use crate::log::compare::compare;
+use super::line::Line;
+use crate::kernel::Revision;
+use crate::log::compare::{compare, go_on};
 use crate::log::rules::{self, TOMBSTONE_REVISION};
 use crate::log::sqlite::{Copied, Numbering, ToolError, same};
-use crate::log::{
-    AppendError, Direction, EventLog, Expected, Filter, NewEvent, ReadError, ReadFrom,
-    RecordedEvent,
-};
+use crate::log::{AppendError, Direction, EventLog, Expected, Filter, NewEvent, RecordedEvent};
 
 /// Events read in one step, and at most appended in one.
 const BATCH_EVENTS: usize = 256;
@@ -26,20 +24,22 @@ impl EsdbLog {
     /// both. `progress` hears what was done.
     ///
     /// # Errors
-    /// A log that cannot be read or written, or a difference.
+    /// A log that cannot be read or written, a difference, or that this part of the server holds something else or has no
+    /// room for a stream; then nothing was written.
     pub async fn copy_from(
         &self,
         from: &dyn EventLog,
         mut progress: impl FnMut(Copied) + Send,
     ) -> Result<Copied, ToolError> {
-        let mut at = self.copied_up_to(from).await?;
+        let mut at = go_on(from, self, same_but_tombstones).await?;
+        let mut line = Line::default();
         let all = Filter::default();
         loop {
             let slice = from
                 .read_all(at, Direction::Forward, BATCH_EVENTS, &all)
                 .await?;
             for group in groups(&slice.events) {
-                self.take_over(group).await?;
+                self.take_over(&mut line, group).await?;
             }
             at = Some(slice.examined);
             progress(Copied {
@@ -53,40 +53,15 @@ impl EsdbLog {
         compare(from, self, same_but_tombstones, progress).await
     }
 
-    /// Where in `from` the last event of this log lies; none: nothing is here.
-    async fn copied_up_to(&self, from: &dyn EventLog) -> Result<Option<Position>, ToolError> {
-        let last = self
-            .read_all(None, Direction::Backward, BATCH_EVENTS, &Filter::default())
-            .await?;
-        // A tombstone cannot be found by its stream.
-        let mut last = last.events.into_iter();
-        let Some(last) = last.find(|event| event.revision != TOMBSTONE_REVISION) else {
-            return Ok(None);
-        };
-        let at = ReadFrom::Revision(last.revision);
-        let there = from
-            .read_stream(&last.stream, at, Direction::Forward, 1)
-            .await;
-        let there = match there {
-            // Ended there, too: from the beginning, then.
-            Err(ReadError::StreamDeleted(_)) => return Ok(None),
-            other => other?,
-        };
-        match there.events.into_iter().next() {
-            Some(event) if event.id == last.id => Ok(Some(event.position)),
-            Some(_) | None => Err(ToolError::Differs {
-                position: last.position.0,
-                stream: last.stream.to_string(),
-                revision: last.revision,
-                what: "the target has it, the source has not: it is no copy of this log".into(),
-            }),
-        }
-    }
-
-    async fn take_over(&self, group: &[RecordedEvent]) -> Result<(), ToolError> {
+    async fn take_over(&self, line: &mut Line, group: &[RecordedEvent]) -> Result<(), ToolError> {
         let Some(first) = group.first() else {
             return Ok(());
         };
+        if !self.has_room_for(&first.stream) {
+            return Err(ToolError::Elsewhere {
+                stream: first.stream.to_string(),
+            });
+        }
         if first.revision == TOMBSTONE_REVISION {
             return match self.tombstone(&first.stream, Expected::Any).await {
                 Ok(_) | Err(AppendError::StreamDeleted(_)) => Ok(()),
@@ -98,9 +73,9 @@ impl EsdbLog {
             revision => Expected::Exact(revision - 1),
         };
         let events = group.iter().map(kept).collect();
-        match self.append(&first.stream, expected, events).await {
+        match self.append_on(line, &first.stream, expected, events).await {
             // Of an ended stream the server keeps what it has; whether that is all is seen when both are compared.
-            Ok(_) | Err(AppendError::StreamDeleted(_)) => Ok(()),
+            Ok(()) | Err(AppendError::StreamDeleted(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

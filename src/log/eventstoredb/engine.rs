@@ -58,6 +58,16 @@ impl EsdbLog {
         }
     }
 
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Whether `stream` is one of this log's.
+    pub(super) fn has_room_for(&self, stream: &StreamName) -> bool {
+        let scope = &self.options.scope;
+        scope.is_empty() || scope.iter().any(|own| stream.as_str().starts_with(own))
+    }
+
     fn open(&self) -> Result<&Cluster, Trouble> {
         if *self.health.borrow() == Health::Closed {
             return Err(Trouble::Closed);
@@ -75,7 +85,11 @@ impl EsdbLog {
     }
 
     /// Refuses what a protected stream refuses.
-    fn check(&self, stream: &StreamName, events: &[NewEvent]) -> Result<(), AppendError> {
+    pub(super) fn check(
+        &self,
+        stream: &StreamName,
+        events: &[NewEvent],
+    ) -> Result<(), AppendError> {
         match rules::owner_of(stream) {
             Some(owner) => self.options.protected.check_metadata(&owner, events),
             None => Ok(()),

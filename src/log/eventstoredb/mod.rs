@@ -28,6 +28,7 @@ mod feed;
 mod filter;
 mod handshake;
 mod hub;
+mod line;
 mod provider;
 mod read;
 mod scavenge;

@@ -177,7 +177,7 @@ impl Cluster {
     }
 }
 
-fn revision(expected: Expected) -> ExpectedRevision {
+pub(super) fn revision(expected: Expected) -> ExpectedRevision {
     match expected {
         Expected::Any => ExpectedRevision::Any,
         Expected::NoStream => ExpectedRevision::NoStream,

@@ -6,10 +6,10 @@ use super::heads::Head;
 use super::scavenge::{BATCH_PAGES, ranges};
 use super::tools::ToolError;
 use crate::kernel::{Position, Revision};
-use crate::log::compare::compare;
+use crate::log::compare::{compare, go_on};
 use crate::log::rules::{self, TOMBSTONE_REVISION};
 use crate::log::{
-    AppendError, Appended, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom, RecordedEvent,
+    AppendError, Appended, Direction, EventLog, Expected, Filter, NewEvent, RecordedEvent,
 };
 
 /// Events taken over in one step.
@@ -51,14 +51,16 @@ impl SqliteLog {
     /// `progress` hears what was done.
     ///
     /// # Errors
-    /// A log that cannot be read or written, or a difference.
+    /// A log that cannot be read or written, a difference, or that this log holds something else; then nothing was written.
     pub async fn copy_from(
         &self,
         from: &dyn EventLog,
         numbering: Numbering,
         mut progress: impl FnMut(Copied) + Send,
     ) -> Result<Copied, ToolError> {
-        let mut at = self.copied_up_to(from).await?;
+        let same =
+            |left: &RecordedEvent, right: Option<&RecordedEvent>| same(left, right, numbering);
+        let mut at = go_on(from, self, same).await?;
         let all = Filter::default();
         loop {
             let slice = from
@@ -76,31 +78,7 @@ impl SqliteLog {
                 break;
             }
         }
-        let same =
-            |left: &RecordedEvent, right: Option<&RecordedEvent>| same(left, right, numbering);
         compare(from, self, same, progress).await
-    }
-
-    /// Where in `from` the last event of this log lies.
-    async fn copied_up_to(&self, from: &dyn EventLog) -> Result<Option<Position>, ToolError> {
-        let last = self
-            .read_all(None, Direction::Backward, 1, &Filter::default())
-            .await?;
-        let Some(last) = last.events.first() else {
-            return Ok(None);
-        };
-        if last.revision == TOMBSTONE_REVISION {
-            // Cannot be read by its stream: from the beginning, then.
-            return Ok(None);
-        }
-        let at = ReadFrom::Revision(last.revision);
-        let there = from
-            .read_stream(&last.stream, at, Direction::Forward, 1)
-            .await;
-        let there = there.ok().and_then(|slice| slice.events.into_iter().next());
-        Ok(there
-            .filter(|event| event.id == last.id && event.revision == last.revision)
-            .map(|event| event.position))
     }
 }
 

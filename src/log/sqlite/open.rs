@@ -78,6 +78,14 @@ pub enum OpenError {
         /// What it is.
         what: String,
     },
+    /// Whoever made it ended before it was a log.
+    #[error(
+        "{path} is empty: it was not finished being made; serving it or copying into it does that"
+    )]
+    Unfinished {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Written by a newer (or unknown) version.
     #[error("{path} has schema version {found}, this program reads version {supported}")]
     Version {

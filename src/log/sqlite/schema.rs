@@ -80,6 +80,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let id = pragma(connection, "application_id")?;
     let version = pragma(connection, "user_version")?;
+    if is_empty(connection)? {
+        return Err(OpenError::Unfinished {
+            path: path.to_owned(),
+        });
+    }
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign {
             path: path.to_owned(),

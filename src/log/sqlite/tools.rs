@@ -47,6 +47,27 @@ pub enum ToolError {
         /// How.
         what: String,
     },
+    /// What a copy should go to holds something else. Nothing was written to it.
+    #[error(
+        "the target is no copy of this log: its event at position {position} ({stream}, revision {revision}) is not in the \
+         source; nothing was copied, choose an empty target"
+    )]
+    NoCopy {
+        /// Where in the target.
+        position: u64,
+        /// Which stream.
+        stream: String,
+        /// Which event of it.
+        revision: u64,
+    },
+    /// The source has a stream that is none of the part of the server that is meant.
+    #[error(
+        "stream {stream} does not belong to the service that was named: nothing from there on was copied"
+    )]
+    Elsewhere {
+        /// Which stream.
+        stream: String,
+    },
 }
 
 /// Opens the log in `dir` for reading, beside whoever serves it, and checks that it is one.

@@ -1,4 +1,5 @@
-//! Calls by description: any method of Annals, request and reply as JSON, without generated code.
+//! Calls by description: any method of Annals and of the standard health service, request and reply as JSON, without
+//! generated code.
 //!
 //! Used by `annals call`; anything that reads requests from files can use it.
 
@@ -56,7 +57,9 @@ pub struct Methods(DescriptorPool);
 impl Methods {
     /// Those of this build.
     pub fn load() -> Result<Self, CallError> {
-        Ok(Self(DescriptorPool::decode(DESCRIPTORS)?))
+        let mut pool = DescriptorPool::decode(DESCRIPTORS)?;
+        pool.decode_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)?;
+        Ok(Self(pool))
     }
 
     /// The services.
@@ -166,6 +169,7 @@ mod tests {
                 "annals.attendance.v1.ClockInRequest"
             );
         }
+        assert!(methods.find("grpc.health.v1.Health/Check").is_ok());
         for name in ["", "ClockIn", "attendance.ClockUp", "google.ClockIn", "/"] {
             assert!(methods.find(name).is_err(), "{name}");
         }

@@ -15,8 +15,18 @@ use crate::ops::config::{Config, LogPlace};
 /// Bytes of the digest that a directory's name takes.
 const NAME_BYTES: usize = 8;
 
-/// The directory, made where it is not there: the data directory itself for logs that are in it.
+/// The directory, made where it is not there.
 pub(super) fn directory(config: &Config) -> Result<PathBuf, AssemblyError> {
+    let path = derived_from(config);
+    match std::fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(cause) => Err(AssemblyError::Directory { path, cause }),
+    }
+}
+
+/// Where it is: the data directory itself for logs that are in it, else one below it.
+#[must_use]
+pub fn derived_from(config: &Config) -> PathBuf {
     let mut places = String::new();
     for service in SERVICES {
         if let LogPlace::Esdb(url) = config.log.of(service) {
@@ -27,18 +37,13 @@ pub(super) fn directory(config: &Config) -> Result<PathBuf, AssemblyError> {
             let _ = writeln!(places, "{service} {server}");
         }
     }
-    let path = if places.is_empty() {
-        config.data.clone()
-    } else {
-        let digest = digest(&SHA256, places.as_bytes());
-        let mut name = String::from("esdb-");
-        for byte in digest.as_ref().iter().take(NAME_BYTES) {
-            let _ = write!(name, "{byte:02x}");
-        }
-        config.data.join(name)
-    };
-    match std::fs::create_dir_all(&path) {
-        Ok(()) => Ok(path),
-        Err(cause) => Err(AssemblyError::Directory { path, cause }),
+    if places.is_empty() {
+        return config.data.clone();
     }
+    let digest = digest(&SHA256, places.as_bytes());
+    let mut name = String::from("esdb-");
+    for byte in digest.as_ref().iter().take(NAME_BYTES) {
+        let _ = write!(name, "{byte:02x}");
+    }
+    config.data.join(name)
 }

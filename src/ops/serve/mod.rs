@@ -22,6 +22,7 @@ mod server;
 
 pub use assembly::{Assembly, AssemblyError, SERVICES};
 pub use catalogue::catalogue;
+pub use derived::derived_from;
 pub use door::DoorError;
 pub use logs::{Logs, part_of};
 pub use server::{ServeError, Server};

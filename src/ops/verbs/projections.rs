@@ -16,7 +16,7 @@ use crate::ops::client::{CallError, Target};
 use crate::ops::clock;
 use crate::ops::config::Config;
 use crate::ops::keys::OwnKey;
-use crate::ops::serve::catalogue;
+use crate::ops::serve::{catalogue, derived_from};
 use crate::projection::{Scope, check, digest, in_force};
 use crate::proto::annals::operations::v1::operations_service_client::OperationsServiceClient;
 use crate::proto::annals::operations::v1::{
@@ -108,7 +108,7 @@ fn show_digest(commands: bool, config: &Config) -> Result<(), Failure> {
     } else {
         Scope::Everything
     };
-    let tables = digest(&config.data.join("projections"), scope).map_err(Failure)?;
+    let tables = digest(&derived_from(config).join("projections"), scope).map_err(Failure)?;
     for table in &tables {
         print(&format!("{table}\n"))?;
     }

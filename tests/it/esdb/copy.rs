@@ -54,10 +54,20 @@ async fn tombstone(log: &SqliteLog) {
 }
 
 fn annals_log_copy(from: &str, to: &str) -> Output {
+    copy_of("applications", from, to)
+}
+
+fn copy_of(service: &str, from: &str, to: &str) -> Output {
     Server::command()
-        .args(["log", "copy", from, to, "--service", "applications"])
+        .args(["log", "copy", from, to, "--service", service])
         .output()
         .unwrap()
+}
+
+/// What a copy that was refused said.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 fn copied(from: &str, to: &str) -> String {
@@ -143,8 +153,49 @@ async fn a_server_that_holds_something_else_is_no_target() {
         .await
         .unwrap();
     let reachable = Served::start(Arc::new(server)).await;
-    let refused = annals_log_copy(here.path().to_str().unwrap(), &reachable.url());
-    assert!(!refused.status.success());
-    let line = String::from_utf8(refused.stderr).unwrap();
+    let line = complaint(&annals_log_copy(
+        here.path().to_str().unwrap(),
+        &reachable.url(),
+    ));
     assert!(line.contains("no copy of this log"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_under_the_name_of_another_service_leaves_no_event_on_the_server() {
+    let here = TempDir::new().unwrap();
+    let log = open(here.path());
+    fill(&log, 0..5).await;
+    log.close().await;
+    let server = MemoryLog::new();
+    let reachable = Served::start(Arc::new(server.clone())).await;
+    let from = here.path().to_str().unwrap();
+    let line = complaint(&copy_of("placements", from, &reachable.url()));
+    assert!(
+        line.contains("stream application-0 does not belong"),
+        "{line}"
+    );
+    assert_eq!(server.head().await.unwrap().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_services_log_is_no_target_and_stays_as_it_is() {
+    let there = TempDir::new().unwrap();
+    let server = MemoryLog::new();
+    let reachable = Served::start(Arc::new(server.clone())).await;
+    for name in ["placement-1", "application-1", "placement-1"] {
+        let stream = StreamName::new(name).unwrap();
+        let number = usize::try_from(server.head().await.unwrap().0).unwrap();
+        server
+            .append(&stream, Expected::Any, vec![event(number)])
+            .await
+            .unwrap();
+    }
+    let to = there.path().to_str().unwrap();
+    assert!(copy_of("placements", &reachable.url(), to).status.success());
+    // Both are on the server, so that each event of the one is found where the other is looked for.
+    let line = complaint(&copy_of("applications", &reachable.url(), to));
+    assert!(line.contains("no copy of this log"), "{line}");
+    let log = open(there.path());
+    assert_eq!(content(&log).await.len(), 2);
+    log.close().await;
 }

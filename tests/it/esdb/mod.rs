@@ -3,6 +3,7 @@
 
 mod contract;
 mod copy;
+mod deploy;
 mod faults;
 mod rude;
 mod sandbox;

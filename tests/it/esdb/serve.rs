@@ -7,6 +7,7 @@ use annals::log::{Direction, EventLog, Filter};
 
 use super::Served;
 use crate::certificate;
+use crate::support::server::Server;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,4 +41,21 @@ async fn from_the_application_to_the_certificate_all_services_share_one_server()
             "worklist"
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_read_models_of_a_shared_log_are_digested_where_they_are() {
+    let served = Served::start(Arc::new(MemoryLog::new())).await;
+    let data = tempfile::tempdir().unwrap();
+    let at = format!("log.url={}", served.url());
+    drop(Server::start_with(data.path(), &["--set", &at]));
+    let digested = Server::command()
+        .args(["projections", "digest", "--data"])
+        .arg(data.path())
+        .args(["--set", &at])
+        .output()
+        .unwrap();
+    assert!(digested.status.success(), "{digested:?}");
+    let tables = String::from_utf8(digested.stdout).unwrap();
+    assert!(tables.contains("admin_report.report"), "{tables}");
 }

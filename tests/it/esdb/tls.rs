@@ -26,7 +26,7 @@ fn certificates(path: &Path) -> Vec<CertificateDer<'static>> {
 }
 
 /// TLS in front of `target`; callers must show a certificate where `with_user` says so.
-async fn front(target: SocketAddr, files: &Files, with_user: bool) -> u16 {
+pub(super) async fn front(target: SocketAddr, files: &Files, with_user: bool) -> u16 {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&files.path("ca.pem")) {
         roots.add(certificate).unwrap();

@@ -158,6 +158,19 @@ async fn what_is_no_log_of_ours_is_refused() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_killed_while_it_was_made_is_said_to_be_empty_and_made_when_it_is_opened() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("log.db"), "").unwrap();
+    let looked_at = crate::log::sqlite::stat(home.path()).unwrap_err();
+    assert!(
+        looked_at.to_string().contains("not finished being made"),
+        "{looked_at}"
+    );
+    open(home.path()).close().await;
+    assert_eq!(crate::log::sqlite::stat(home.path()).unwrap().events, 0);
+}
+
+#[tokio::test]
 async fn a_newer_file_is_refused_and_a_shorter_one_noticed() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("log.db");

@@ -39,6 +39,10 @@ pub(super) struct CopyArgs {
 /// Copies, compares, and prints what both ends have.
 pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
     use Endpoint::{Dump, Log, Pipe, Server, Unknown};
+    if args.from.is_same(&args.to) {
+        let line = format!("{}: source and target are the same", args.from);
+        return Err(Failure(line));
+    }
     let copied = match (&args.from, &args.to) {
         (Log(from), Log(to)) => between_logs(&existing(from)?, to).await?,
         (Log(from), Dump(to)) => to_file(&existing(from)?, to)?,

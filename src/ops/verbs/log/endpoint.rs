@@ -29,6 +29,22 @@ pub(super) enum Endpoint {
     Unknown(String),
 }
 
+impl Endpoint {
+    /// Whether both are the same log, server or file, however they are written.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Log(one), Self::Log(other)) | (Self::Dump(one), Self::Dump(other)) => {
+                match (one.canonicalize(), other.canonicalize()) {
+                    (Ok(one), Ok(other)) => one == other,
+                    _ => false,
+                }
+            }
+            (Self::Server(one), Self::Server(other)) => shown(one) == shown(other),
+            _ => false,
+        }
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = Infallible;
 
