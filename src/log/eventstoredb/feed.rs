@@ -1,8 +1,8 @@
 //! One subscription of the crate's, on a thread of its own.
 //!
 //! A subscription that the server ends without an error makes the crate spin without ever yielding, and some replies make
-//! it panic. On its own thread it takes nobody along: whoever waits for the feed sees silence or its end, and makes
-//! another one.
+//! it panic. On its own thread it takes nobody along, and [`circles`] ends the thread: whoever waits for the feed sees
+//! its end, and makes another one.
 
 use std::sync::{Arc, Weak};
 
@@ -11,6 +11,7 @@ use eventstore::{
 };
 use tokio::sync::mpsc;
 
+use super::circles;
 use super::cluster::Cluster;
 use super::convert::recorded;
 use super::read::{original, place};
@@ -47,12 +48,15 @@ impl Feed {
         let spawned = std::thread::Builder::new()
             .name("esdb-feed".into())
             .spawn(move || {
-                runtime.block_on(async {
+                let ended = circles::run(&runtime, async {
                     tokio::select! {
                         () = sender.closed() => {}
                         () = run(&weak, from, filter, &sender) => {}
                     }
                 });
+                if let Err(turns) = ended {
+                    tracing::warn!(turns, "the server ended a subscription without an error");
+                }
             });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for a subscription");

@@ -20,6 +20,7 @@
 //! [`Appended::repeated`](super::Appended::repeated) is told of what this process has seen before: a repeat of what
 //! another process wrote a moment ago may pass for new.
 
+mod circles;
 mod cluster;
 pub mod convert;
 mod copy;

@@ -184,6 +184,51 @@ async fn subscribers_hear_everything_from_a_server_that_makes_the_client_panic_a
     }
 }
 
+/// Threads of this process that read a subscription. Each test is a process of its own.
+fn feeds() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.filter_map(|thread| {
+        // One that has just ended has no name.
+        std::fs::read_to_string(thread.unwrap().path().join("comm")).ok()
+    });
+    names.filter(|name| name.trim() == "esdb-feed").count()
+}
+
+/// Waits until so many are left.
+async fn feeds_left(count: usize) {
+    for _ in 0..300 {
+        if feeds() == count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{} threads read subscriptions, not {count}", feeds());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_the_server_ends_as_if_all_were_well_is_left_and_made_anew() {
+    let polite = Served::start(Arc::new(MemoryLog::new())).await;
+    let (address, _) = front(&polite, vec![Manners::Over; 3]).await;
+    let log = connect(&format!("esdb://{address}?tls=false"), Options::default()).await;
+    let stream = StreamName::new("rude-over").unwrap();
+    let mut deliveries = log.subscribe(log.head().await.unwrap(), Filter::default());
+    for number in 0..3 {
+        log.append(&stream, Expected::Any, vec![event(number)])
+            .await
+            .unwrap();
+    }
+    let mut heard = 0;
+    while heard < 3 {
+        if let Delivery::Events(events) = deliveries.next().await.unwrap().unwrap() {
+            heard += events.len();
+        }
+    }
+    // Three were ended; one reads the tail.
+    feeds_left(1).await;
+    drop((deliveries, log));
+    feeds_left(0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_user_of_the_connection_string_is_sent_with_every_call() {
     let polite = Served::start(Arc::new(MemoryLog::new())).await;
