@@ -110,6 +110,26 @@ impl ProcessStore {
         }))
     }
 
+    /// The furthest that any process is in the log of `service`.
+    pub fn reached(&self, service: &str) -> Result<Position, StoreError> {
+        let furthest: Option<i64> = self.lock().query_row(
+            "SELECT max(position) FROM position WHERE service = ?1",
+            [service],
+            |row| row.get(0),
+        )?;
+        Ok(furthest.map_or(Position::START, |position| {
+            Position(position.unsigned_abs())
+        }))
+    }
+
+    /// Forgets everything: all events are looked at again.
+    pub fn forget(&self) -> Result<(), StoreError> {
+        self.lock().execute_batch(
+            "BEGIN; DELETE FROM position; DELETE FROM parked; DELETE FROM timer; COMMIT;",
+        )?;
+        Ok(())
+    }
+
     /// Commits that everything up to `position` was handled, or is in `parked`.
     pub fn commit(
         &self,

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::folder::Model;
 use super::store::StoreError;
+use crate::kernel::Position;
 
 /// The form of the engine's own tables. Another form is built anew, never migrated.
 const FORMAT: i64 = 1;
@@ -141,4 +142,14 @@ impl From<rusqlite::Error> for StoreError {
             _ => Self::Permanent(text),
         }
     }
+}
+
+/// How far it is in the log of each service.
+pub(super) fn positions(conn: &Connection) -> rusqlite::Result<Vec<(String, Position)>> {
+    conn.prepare("SELECT service, position FROM annals_checkpoint")?
+        .query_map([], |row| {
+            let position: i64 = row.get(1)?;
+            Ok((row.get(0)?, Position(position.unsigned_abs())))
+        })?
+        .collect()
 }

@@ -250,7 +250,7 @@ async fn a_backup_is_of_one_moment_and_a_log_like_any_other() {
     log.close().await;
     let (whole, backup) = (out(&annals(&["dump", &one])), out(&annals(&["dump", &two])));
     assert!(whole.starts_with(&backup));
-    assert!(complaint(&annals(&["backup", &one, &two])).contains("exists"));
+    assert!(complaint(&annals(&["backup", &one, &two])).contains("holds no log"));
     let copy = SqliteLog::open(Path::new(&two), Options::default()).unwrap();
     copy.append(&stream("a-0"), Expected::Exact(9), vec![event(99)])
         .await
@@ -266,10 +266,21 @@ fn what_cannot_be_meant_is_said() {
     assert!(complaint(&annals(&["stat"])).contains("which log must be said"));
     assert!(complaint(&annals(&["copy", "-", "-"])).contains("one end must be a log"));
     assert!(complaint(&annals(&["copy", "ftp://x", at])).contains("no engine"));
-    drop(SqliteLog::open(&home.path().join("tasks"), Options::default()).unwrap());
-    let line = complaint(&annals(&["verify", at]));
-    assert!(
-        line.contains("several logs") && line.contains("tasks"),
-        "{line}"
-    );
+    let tasks = home.path().join("tasks");
+    drop(SqliteLog::open(&tasks, Options::default()).unwrap());
+    // Where the logs of all services are there is no room for one of its own.
+    for verb in [
+        &["verify", at][..],
+        &["copy", tasks.to_str().unwrap(), at],
+        &["serve", "--data", at, "--listen", "127.0.0.1:0"],
+    ] {
+        let line = complaint(&annals(verb));
+        assert!(
+            line.contains("several logs") && line.contains("tasks"),
+            "{line}"
+        );
+    }
+    assert!(!home.path().join("log.db").exists());
+    let listening = ["serve", "--memory", "--listen", "192.0.2.1:1"];
+    assert!(complaint(&annals(&listening)).contains("cannot listen on 192.0.2.1:1"));
 }

@@ -35,6 +35,7 @@ mod log_verbs;
 mod operations;
 mod oulad;
 mod policy;
+mod restored;
 mod rubbish;
 #[path = "../support/mod.rs"]
 mod support;

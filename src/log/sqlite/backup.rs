@@ -33,7 +33,9 @@ pub fn backup(
     let target = to.join(DATABASE);
     std::fs::create_dir_all(to).map_err(failed(to))?;
     if target.exists() {
-        return Err(failed(&target)(io::ErrorKind::AlreadyExists.into()));
+        let taken = "it exists: choose a directory that holds no log";
+        let taken = io::Error::new(io::ErrorKind::AlreadyExists, taken);
+        return Err(failed(&target)(taken));
     }
     let part = to.join("log.db.part");
     let _ = std::fs::remove_file(&part);

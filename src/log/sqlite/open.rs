@@ -87,7 +87,9 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Written by a newer (or unknown) version.
-    #[error("{path} has schema version {found}, this program reads version {supported}")]
+    #[error(
+        "{path} has schema version {found}, this program reads up to {supported}: use the one that wrote it, or a newer"
+    )]
     Version {
         /// Which file.
         path: PathBuf,
@@ -97,7 +99,9 @@ pub enum OpenError {
         supported: i32,
     },
     /// The file is gone, or shorter than it says or was when it was closed.
-    #[error("{path} was cut off: it has {found} bytes and should have {expected}")]
+    #[error(
+        "{path} was cut off: it has {found} bytes and should have {expected}; put the whole file back, or the directory of a backup"
+    )]
     Truncated {
         /// Which file.
         path: PathBuf,
@@ -108,7 +112,7 @@ pub enum OpenError {
     },
     /// The last holder did not close, and what it left beside the main file is gone.
     #[error(
-        "{path} is missing although the log was not closed: acknowledged events may be lost with it"
+        "{path} is missing although the log was not closed: acknowledged events may be lost with it; put it back, or the directory of a backup"
     )]
     WalMissing {
         /// Which file.
@@ -176,7 +180,11 @@ fn check_length(path: &Path) -> Result<(), OpenError> {
     let Ok(mut file) = File::open(path) else {
         return Ok(());
     };
-    let found = file.metadata().map_err(failed)?.len();
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let found = metadata.len();
     let mut header = [0; 32];
     if file.read_exact(&mut header).is_err() {
         return match found {

@@ -74,7 +74,8 @@ pub enum ToolError {
 pub(super) fn open_beside(dir: &Path) -> Result<(Connection, PathBuf), ToolError> {
     let path = dir.join(DATABASE);
     open::check_files(dir, || Left::in_directory(dir))?;
-    std::fs::metadata(&path).map_err(|source| OpenError::Io {
+    // SQLite does not say why it cannot open a file.
+    std::fs::File::open(&path).map_err(|source| OpenError::Io {
         path: path.clone(),
         source,
     })?;

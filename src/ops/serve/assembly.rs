@@ -13,12 +13,13 @@ use super::derived;
 use super::logs::{self, Logs};
 use super::rooms;
 use crate::audit::{Access, Audit};
+use crate::log::ReadError;
 use crate::log::eventstoredb::ConnectError;
 use crate::log::sqlite::OpenError;
 use crate::ops::clock;
 use crate::ops::config::{Config, LimitSettings};
 use crate::ops::operations::Operations;
-use crate::processes::{self, ProcessStore, Processes, Rooms, StoreError};
+use crate::processes::{self, Processes, Rooms, StoreError};
 use crate::projection::{
     self, Finding, FolderError, Model, ProjectionError, Projections, ReadModels, Reads,
 };
@@ -69,6 +70,12 @@ pub enum AssemblyError {
     /// No threads for background work.
     #[error("threads for background work: {0}")]
     Threads(std::io::Error),
+    /// Nobody can tell how far the read models are.
+    #[error("read models: {0}")]
+    Derived(String),
+    /// Nobody can tell where a log ends.
+    #[error(transparent)]
+    Head(#[from] ReadError),
     /// The positions of the processes cannot be opened.
     #[error("processes: {0}")]
     Processes(#[from] StoreError),
@@ -93,13 +100,13 @@ impl Assembly {
         let logs = logs::open(config, &clusters)?;
         let rooms = Arc::new(rooms::open(&logs, config.commands.identity_map)?);
         let derived = derived::directory(config)?;
-        let store = Arc::new(ProcessStore::open(&derived)?);
+        let store = Arc::new(derived::open(config, &logs, &derived).await?);
         let all = processes::all(&rooms, &store);
         let background = Background::start().map_err(AssemblyError::Threads)?;
         let lease =
             logs::shared(config, &clusters).map(|log| processes::Lease::new(log, Uuid::now_v7()));
         let settings = projection::Settings {
-            dir: derived.join("projections"),
+            dir: derived::models(&derived),
             clock: clock::now,
             threads: background.handle(),
         };

@@ -1,16 +1,21 @@
 //! Where read models and the processes' positions are kept.
 //!
 //! They are of the logs that they were derived from, and say nothing of others: a data directory whose logs have moved to
-//! another server begins anew beside the old ones, and comes back to them when the logs do.
+//! another server begins anew beside the old ones, and comes back to them when the logs do. And a log that ends before what was
+//! derived from it is an older one, put back from a backup: other events will take the positions, so everything is derived anew.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{AssemblyError, SERVICES};
+use super::{AssemblyError, Logs, SERVICES};
+use crate::kernel::Position;
 use crate::log::eventstoredb::shown;
 use crate::ops::config::{Config, LogPlace};
+use crate::processes::ProcessStore;
+use crate::projection;
 
 /// Bytes of the digest that a directory's name takes.
 const NAME_BYTES: usize = 8;
@@ -46,4 +51,50 @@ pub fn derived_from(config: &Config) -> PathBuf {
         let _ = write!(name, "{byte:02x}");
     }
     config.data.join(name)
+}
+
+/// The folder of the read models in what [`directory`] answers.
+pub(super) fn models(derived: &Path) -> PathBuf {
+    derived.join("projections")
+}
+
+/// Opens the positions of the processes in `derived`, after removing what was derived from events that the logs have no more.
+pub(super) async fn open(
+    config: &Config,
+    logs: &Logs,
+    derived: &Path,
+) -> Result<ProcessStore, AssemblyError> {
+    let store = ProcessStore::open(derived)?;
+    let read = projection::reached(&models(derived)).map_err(AssemblyError::Derived)?;
+    for (service, log) in logs {
+        // Positions on a server are addresses, and end where nobody knows.
+        if *config.log.of(service) != LogPlace::Embedded {
+            continue;
+        }
+        let head = log.head().await?;
+        let reached = read.get(*service).copied().unwrap_or(Position::START);
+        let reached = reached.max(store.reached(service)?);
+        if reached > head {
+            tracing::warn!(
+                service,
+                %head,
+                %reached,
+                "the log ends before what was derived from it, as after a restore: read models and the positions of processes are derived anew"
+            );
+            // The positions last: until they are gone, they tell that it has to be done.
+            remove(models(derived))?;
+            store.forget()?;
+            return Ok(store);
+        }
+    }
+    Ok(store)
+}
+
+fn remove(path: PathBuf) -> Result<(), AssemblyError> {
+    match std::fs::remove_dir_all(&path) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => {
+            Err(AssemblyError::Directory { path, cause })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
+use tonic_reflection::server::Builder;
 
 use super::assembly::{Assembly, AssemblyError};
 use super::door::{Door, DoorError};
@@ -17,6 +18,7 @@ use super::esdb::{Esdb, EsdbError};
 use super::health;
 use crate::grpc::auth::AuthLayer;
 use crate::grpc::limits::{Limits, LimitsLayer};
+use crate::ops::client::{CallError, Methods};
 use crate::ops::config::Config;
 use crate::proto::DESCRIPTORS;
 
@@ -48,6 +50,9 @@ pub enum ServeError {
     /// The reflection service cannot read the descriptors.
     #[error("descriptors cannot be served: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Likewise.
+    #[error(transparent)]
+    Descriptors(CallError),
     /// Certificates that do not fit, or a socket that failed.
     #[error("{}", deepest(.0))]
     Transport(#[from] tonic::transport::Error),
@@ -189,11 +194,20 @@ fn limits(config: &Config) -> Limits {
 
 /// Adds reflection in both versions that clients speak, with the details that errors carry.
 fn reflect(routes: Routes) -> Result<Routes, ServeError> {
+    // The protocol of EventStoreDB is described there, too, and is not served here.
+    let methods = Methods::load().map_err(ServeError::Descriptors)?;
+    let names: Vec<String> = methods
+        .services()
+        .map(|service| service.full_name().to_owned())
+        .filter(|name| !name.starts_with("event_store."))
+        .collect();
     let configured = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let names = names.iter();
+        names.fold(builder, Builder::with_service_name)
     };
     Ok(routes
         .add_service(configured().build_v1()?)

@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::endpoint::Endpoint;
-use super::place::existing;
+use super::place::{existing, existing_or_new};
 use super::progress::Progress;
 use super::scavenge::taken;
 use crate::log::EventLog;
@@ -42,6 +42,9 @@ pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
     if args.from.is_same(&args.to) {
         let line = format!("{}: source and target are the same", args.from);
         return Err(Failure(line));
+    }
+    if let Log(to) = &args.to {
+        existing_or_new(to)?;
     }
     let copied = match (&args.from, &args.to) {
         (Log(from), Log(to)) => between_logs(&existing(from)?, to).await?,

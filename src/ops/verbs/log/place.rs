@@ -44,16 +44,33 @@ pub(super) fn directory_of(path: &Path) -> PathBuf {
 /// `path` as the directory of a log that exists. The data directory of `annals serve` holds several: they are named.
 pub(super) fn existing(path: &Path) -> Result<PathBuf, Failure> {
     let directory = directory_of(path);
-    if directory.join(DATABASE).exists() {
-        return Ok(directory);
+    match directory.join(DATABASE).try_exists() {
+        Ok(true) => return Ok(directory),
+        Ok(false) => {}
+        Err(error) => return Err(Failure(format!("{}: {error}", directory.display()))),
     }
-    let logs = logs_below(&directory);
-    let named = directory.display();
-    Err(Failure(if logs.is_empty() {
-        format!("no log in {named}")
-    } else {
-        format!("{named} holds several logs, say which: {}", logs.join(", "))
-    }))
+    check_no_data_directory(&directory)?;
+    Err(Failure(format!("no log in {}", directory.display())))
+}
+
+/// `path` as the directory of a log, which may be made there. The data directory of `annals serve` is none.
+pub(super) fn existing_or_new(path: &Path) -> Result<&Path, Failure> {
+    if !path.join(DATABASE).exists() {
+        check_no_data_directory(path)?;
+    }
+    Ok(path)
+}
+
+fn check_no_data_directory(directory: &Path) -> Result<(), Failure> {
+    let logs = logs_below(directory);
+    if logs.is_empty() {
+        return Ok(());
+    }
+    Err(Failure(format!(
+        "{} holds several logs, say which: {}",
+        directory.display(),
+        logs.join(", ")
+    )))
 }
 
 fn logs_below(directory: &Path) -> Vec<String> {

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::place::existing_or_new;
 use crate::log::EventLog;
 use crate::log::memory::MemoryLog;
 use crate::log::sqlite::{self, SqliteLog};
@@ -40,7 +41,13 @@ pub(super) async fn run(
     listen: Option<String>,
 ) -> Result<(), Failure> {
     let (log, scavenger) = open(args.memory, data.as_deref())?;
-    let listener = TcpListener::bind(listen.as_deref().unwrap_or(DEFAULT_LISTEN)).await?;
+    let address = listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|cause| {
+        Failure(format!(
+            "cannot listen on {address}: {cause}; choose another with --listen"
+        ))
+    })?;
     if let (Some(dir), Some(_), false) = (&data, &scavenger, args.read_only) {
         SqliteLog::announce(Path::new(dir), listener.local_addr()?)?;
     }
@@ -66,7 +73,8 @@ fn open(memory: bool, data: Option<&str>) -> Result<Opened, Failure> {
     let dir = data.ok_or_else(|| {
         Failure("where the log is must be said: --data DIR, or --memory".to_owned())
     })?;
-    let log = SqliteLog::open(Path::new(dir), sqlite::Options::default())?;
+    let dir = existing_or_new(Path::new(dir))?;
+    let log = SqliteLog::open(dir, sqlite::Options::default())?;
     let log = Arc::new(log);
     Ok((Arc::<SqliteLog>::clone(&log), Some(log)))
 }
