@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use foldhash::fast::RandomState;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -17,8 +19,16 @@ use crate::log::{Expected, RecordedEvent};
 struct Remembered {
     digest: RequestDigest,
     first: Revision,
-    types: Vec<&'static str>,
+    /// The types of its events: most requests write one.
+    event_type: &'static str,
+    more_types: Vec<&'static str>,
     position: Position,
+}
+
+impl Remembered {
+    fn types(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.event_type).chain(self.more_types.iter().copied())
+    }
 }
 
 /// What an event's metadata says of the request; to read the rest of it takes as long as to read the event.
@@ -36,7 +46,7 @@ pub(super) struct Hydrated<A> {
     pub(super) state: A,
     pub(super) revision: Option<Revision>,
     pub(super) position: Position,
-    requests: HashMap<Uuid, Remembered>,
+    requests: HashMap<Uuid, Remembered, RandomState>,
 }
 
 impl<A: Stored> Default for Hydrated<A> {
@@ -45,7 +55,7 @@ impl<A: Stored> Default for Hydrated<A> {
             state: A::default(),
             revision: None,
             position: Position::START,
-            requests: HashMap::new(),
+            requests: HashMap::default(),
         }
     }
 }
@@ -112,14 +122,22 @@ impl<A: Stored> Hydrated<A> {
         self.state.evolve(event);
         self.revision = Some(revision);
         self.position = position;
-        let remembered = self.requests.entry(request).or_insert_with(|| Remembered {
-            digest,
-            first: revision,
-            types: Vec::with_capacity(1),
-            position,
-        });
-        remembered.types.push(event.event_type());
-        remembered.position = position;
+        let event_type = event.event_type();
+        match self.requests.entry(request) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().more_types.push(event_type);
+                known.get_mut().position = position;
+            }
+            Entry::Vacant(new) => {
+                new.insert(Remembered {
+                    digest,
+                    first: revision,
+                    event_type,
+                    more_types: Vec::new(),
+                    position,
+                });
+            }
+        }
     }
 
     /// What the request answered, if this stream holds it; an error where the id stood for another payload.
@@ -134,7 +152,7 @@ impl<A: Stored> Hydrated<A> {
             return Some(Err(()));
         }
         let events: Vec<Written> = (remembered.first..)
-            .zip(&remembered.types)
+            .zip(remembered.types())
             .enumerate()
             .map(|(index, (revision, event_type))| Written {
                 id: event_id(request, stream, index),

@@ -1,6 +1,7 @@
 //! Parameters of a statement by name, from one recorded event.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 
 use serde::Deserialize;
@@ -90,13 +91,13 @@ pub(super) enum BindError {
     Number { name: String, value: String },
 }
 
-/// One event, its JSON looked through once; values are converted only where a statement names them.
+/// One event, its JSON looked through once, and only what a statement names; values are converted then.
 pub(super) struct Facts<'a> {
     service: &'a str,
     event: &'a RecordedEvent,
     data: Object<'a>,
     personal: Object<'a>,
-    metadata: Object<'a>,
+    metadata: OnceCell<Object<'a>>,
 }
 
 impl<'a> Facts<'a> {
@@ -111,8 +112,16 @@ impl<'a> Facts<'a> {
             event,
             data,
             personal,
-            metadata: object("metadata", &event.metadata)?,
+            metadata: OnceCell::new(),
         })
+    }
+
+    fn metadata(&self) -> Result<&Object<'a>, BindError> {
+        if let Some(known) = self.metadata.get() {
+            return Ok(known);
+        }
+        let read = object("metadata", &self.event.metadata)?;
+        Ok(self.metadata.get_or_init(|| read))
     }
 
     pub(super) fn value(&self, param: &Param) -> Result<Bound<'_>, BindError> {
@@ -127,11 +136,11 @@ impl<'a> Facts<'a> {
             Param::RecordedAt => Bound::Text(Cow::Owned(event.recorded_at.to_string())),
             Param::Data => Bound::Text(String::from_utf8_lossy(&event.data)),
             Param::Metadata => Bound::Text(String::from_utf8_lossy(&event.metadata)),
-            Param::Imported => match self.metadata.get("imported") {
+            Param::Imported => match self.metadata()?.get("imported") {
                 Some(raw) => scalar("imported", raw)?,
                 None => Bound::Integer(0),
             },
-            Param::Meta(name) => named(&self.metadata, name)?,
+            Param::Meta(name) => named(self.metadata()?, name)?,
             Param::Field(name) if self.data.get(name).is_some() => named(&self.data, name)?,
             Param::Field(name) => named(&self.personal, name)?,
         })

@@ -187,11 +187,6 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// With room for `bytes`.
-    pub(super) fn with_room(bytes: usize) -> Self {
-        Self::with_room_for(0, bytes)
-    }
-
     /// With room for so many events and bytes.
     pub(super) fn with_room_for(events: usize, bytes: usize) -> Self {
         Self {

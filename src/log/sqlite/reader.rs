@@ -25,8 +25,8 @@ use verdicts::Verdicts;
 pub(super) const SLICE_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
 /// Room made for a page before it is read, at most: 512 usual events.
-const PAGE_ROOM_BYTES: usize = 256 * 1024;
-const PAGE_ROOM_EVENTS: usize = 512;
+pub(super) const PAGE_ROOM_BYTES: usize = 256 * 1024;
+pub(super) const PAGE_ROOM_EVENTS: usize = 512;
 
 pub(super) const COLUMNS: &str = "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata FROM events";
 
@@ -40,6 +40,8 @@ pub(super) struct Reader {
     /// What the last page took: the next one is likely to take as much.
     page_bytes: usize,
     page_events: usize,
+    /// What an event of the last page of a stream took.
+    pub(super) event_bytes: usize,
 }
 
 impl Reader {
@@ -52,6 +54,7 @@ impl Reader {
             unwritten,
             page_bytes: 0,
             page_events: 0,
+            event_bytes: 0,
         })
     }
 

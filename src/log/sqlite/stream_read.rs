@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::decode::Page;
 use super::place::{Known, living, metadata_of};
-use super::reader::{Reader, failed};
+use super::reader::{PAGE_ROOM_BYTES, PAGE_ROOM_EVENTS, Reader, failed};
 use super::stream_events::Taken;
 use crate::kernel::{Moment, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION, Visible};
@@ -51,6 +51,12 @@ impl Reader {
             ReadFrom::End => place.last,
             ReadFrom::Revision(revision) => revision,
         };
+        let there = match direction {
+            Direction::Forward => place.last.saturating_sub(start),
+            Direction::Backward => start.min(place.last),
+        };
+        let there = usize::try_from(there).unwrap_or(usize::MAX);
+        let room = there.saturating_add(1).min(limit).min(PAGE_ROOM_EVENTS);
         self.names.begin_page();
         let name = StreamName::new(stream.as_str()).unwrap_or_else(|_| stream.clone());
         let mut taken = Taken {
@@ -60,7 +66,7 @@ impl Reader {
             stream: &place,
             visible,
             limit,
-            page: Page::with_room(0),
+            page: Page::with_room_for(room, room * self.event_bytes),
             whole: known_whole,
             next: None,
         };
@@ -68,8 +74,12 @@ impl Reader {
             Direction::Forward => taken.forward(start.max(visible.first), place.last)?,
             Direction::Backward => taken.backward(visible.first, start.min(place.last))?,
         };
+        let page = taken.page;
+        if let Some(each) = page.bytes().checked_div(page.len()) {
+            self.event_bytes = each.min(PAGE_ROOM_BYTES / PAGE_ROOM_EVENTS);
+        }
         Ok(StreamSlice {
-            events: taken.page.into_events(),
+            events: page.into_events(),
             last_revision: Some(place.last),
             exists: true,
             end,

@@ -168,7 +168,7 @@ fn check(connection: &Connection, names: &mut Names, row: &Row<'_>) -> Result<()
     let columns = Columns::of(row)?;
     let stream = names.stream(connection, &columns)?;
     let event_type = names.event_type(connection, &columns, &stream)?;
-    Page::with_room(0).add(row, &columns, stream, event_type)
+    Page::with_room_for(0, 0).add(row, &columns, stream, event_type)
 }
 
 fn integrity(connection: &Connection, found: &mut Verified) {
