@@ -39,17 +39,7 @@ async fn messages_are_sent_again_parked_and_replayed() {
             .map(|text| text.split(' ').next().unwrap().to_owned())
             .collect();
         assert_eq!(there, ["s@1", "s@2"]);
-        let options = replay_parked_req::Options {
-            group_name: "g".to_owned(),
-            stream_option: Some(replay_parked_req::options::StreamOption::StreamIdentifier(
-                name("s"),
-            )),
-            stop_at_option: Some(replay_parked_req::options::StopAtOption::NoLimit(EMPTY)),
-        };
-        let request = proto::ReplayParkedReq {
-            options: Some(options),
-        };
-        client(&node).replay_parked(request).await.unwrap();
+        replay(&node, "s").await;
         for revision in [1, 2] {
             let (id, again, retries) = consumer.next().await;
             assert_eq!((again, retries), (revision, 0));
@@ -99,6 +89,82 @@ async fn a_group_goes_on_at_its_checkpoint_after_a_restart() {
     let node = Node::over(log, wire::Options::default(), None).await;
     let mut consumer = join(&node, "s", 1).await.unwrap();
     assert_eq!(consumer.next().await.1, 1);
+}
+
+async fn replay(node: &Node, stream: &str) {
+    let options = replay_parked_req::Options {
+        group_name: "g".to_owned(),
+        stream_option: Some(replay_parked_req::options::StreamOption::StreamIdentifier(
+            name(stream),
+        )),
+        stop_at_option: Some(replay_parked_req::options::StopAtOption::NoLimit(EMPTY)),
+    };
+    let request = proto::ReplayParkedReq {
+        options: Some(options),
+    };
+    client(node).replay_parked(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_parked_message_stays_until_it_was_sent_again_and_is_dealt_with() {
+    let log = Arc::new(MemoryLog::new());
+    let mut node = Node::over(log.clone(), wire::Options::default(), None).await;
+    node.put("s", ANY, vec![event(1), event(2), event(3)]).await;
+    create(&node, "s").await.unwrap();
+    let mut consumer = join(&node, "s", 10).await.unwrap();
+    for _ in 0..3 {
+        let (id, ..) = consumer.next().await;
+        consumer.nack(id, Action::Park).await;
+    }
+    until(&node, "s", |info| info.parked_message_count == 3).await;
+    replay(&node, "s").await;
+    let (id, revision, _) = consumer.next().await;
+    assert_eq!(revision, 0);
+    consumer.ack(id).await;
+    // The others are with the consumer when the server goes.
+    assert_eq!(consumer.next().await.1, 1);
+    until(&node, "s", |info| {
+        info.parked_message_count == 0 && info.total_in_flight_messages == 2
+    })
+    .await;
+    drop(consumer);
+    node.stop();
+    let node = Node::over(log, wire::Options::default(), None).await;
+    let mut consumer = join(&node, "s", 10).await.unwrap();
+    until(&node, "s", |info| info.parked_message_count == 2).await;
+    replay(&node, "s").await;
+    for expected in [1, 2] {
+        let (id, revision, _) = consumer.next().await;
+        assert_eq!(revision, expected);
+        consumer.ack(id).await;
+    }
+    let parked = "$persistentsubscription-s::g-parked";
+    while !node.read(stream(parked)).await.unwrap().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_takes_nothing_is_sent_no_more_than_waits_for_it_and_loses_nothing() {
+    const EVENTS: u64 = 2_000;
+    let node = Node::memory().await;
+    let data = "x".repeat(10_000);
+    for batch in 0..EVENTS / 50 {
+        let events = (1..=50).map(|n| typed(u128::from(batch * 50 + n), "happened", &data));
+        node.put("s", ANY, events.collect()).await;
+    }
+    create(&node, "s").await.unwrap();
+    let mut consumer = join(&node, "s", 1_000_000).await.unwrap();
+    until(&node, "s", |info| info.total_in_flight_messages >= 512).await;
+    // Some ticks later.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    // What lies in buffers of the connection counts as taken.
+    until(&node, "s", |info| info.total_in_flight_messages < 800).await;
+    for expected in 0..EVENTS {
+        let (id, revision, retries) = consumer.next().await;
+        assert_eq!((revision, retries), (expected, 0));
+        consumer.ack(id).await;
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,13 @@ impl Resolved {
     pub(super) fn original(&self) -> Option<&RecordedEvent> {
         self.link.as_ref().or(self.event.as_ref())
     }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        let both = self.event.iter().chain(&self.link);
+        let payload = both.map(|event| event.data.len() + event.metadata.len());
+        payload.sum::<usize>() + size_of::<Self>()
+    }
 }
 
 /// Where a link points. [`None`]: its data is no link at all.

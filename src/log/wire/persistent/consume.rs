@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
 
+use super::consumers::UNREAD;
 use super::group::{Ask, Join};
 use super::registry::hold;
 use super::requests::key_of;
@@ -42,7 +43,7 @@ pub(super) async fn consume(
     };
     let (key, room, form) = consumer(&options)?;
     let asks = hold(node).await?.get(&key)?.asks.clone();
-    let (replies, receiver) = mpsc::unbounded_channel();
+    let (replies, receiver) = mpsc::channel(UNREAD);
     let confirmation = proto::read_resp::SubscriptionConfirmation {
         subscription_id: key.subscription_id(),
     };
@@ -51,8 +52,8 @@ pub(super) async fn consume(
             confirmation,
         )),
     };
-    // Its receiver is at hand.
-    let _ = replies.send(Ok(confirmed));
+    // Its receiver is at hand, and there is room.
+    let _ = replies.try_send(Ok(confirmed));
     let (answer, joined) = oneshot::channel();
     let join = Join {
         name,
@@ -65,22 +66,19 @@ pub(super) async fn consume(
     let consumer = joined.await.map_err(|_| key.dropped())??;
     let node = Arc::clone(node);
     tokio::spawn(async move {
-        tokio::select! {
-            problem = listen(&asks, &mut requests) => {
-                if let Some(problem) = problem {
-                    // A client that is gone needs not be told.
-                    let _ = replies.send(Err(problem));
-                }
-            }
-            () = replies.closed() => {}
-            () = node.closed() => {
-                let _ = replies.send(Err(errors::shutting_down()));
-            }
-        }
+        let last_word = tokio::select! {
+            problem = listen(&asks, &mut requests) => problem,
+            () = replies.closed() => None,
+            () = node.closed() => Some(errors::shutting_down()),
+        };
         // A group that is gone has no consumers.
         let _ = asks.send(Ask::Leave(consumer)).await;
+        if let Some(status) = last_word {
+            // A client that is gone needs not be told.
+            let _ = replies.send(Err(status)).await;
+        }
     });
-    Ok(Box::pin(UnboundedReceiverStream::new(receiver)))
+    Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
 /// Hears what a consumer says, until it leaves or says what makes no sense. One that only ends its side still gets

@@ -9,14 +9,20 @@ use uuid::Uuid;
 
 use super::settings::Strategy;
 use crate::kernel::derived_id;
-use crate::log::RecordedEvent;
 use crate::log::wire::links::Resolved;
 use crate::log::wire::messages::{UuidForm, system_metadata, write_position, write_stream_name};
+use crate::log::{RecordedEvent, rules};
 use crate::proto::event_store::client::persistent_subscriptions::{ReadResp, read_resp};
 use read_resp::read_event;
 
-/// Replies to a consumer. Not bounded by itself: what is in flight is, by the consumer's own wish.
-pub(super) type Replies = mpsc::UnboundedSender<Result<ReadResp, Status>>;
+/// Bytes that a consumer has in flight, whatever it wishes for: it is sent one more while it has less.
+const MAX_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
+
+/// Messages that a consumer has not taken from its connection. One that takes none is not sent the same again and again.
+pub(super) const UNREAD: usize = 512;
+
+/// Replies to a consumer.
+pub(super) type Replies = mpsc::Sender<Result<ReadResp, Status>>;
 
 /// One consumer.
 pub(super) struct Consumer {
@@ -26,13 +32,17 @@ pub(super) struct Consumer {
     /// Messages it wants in flight at most.
     pub(super) room: usize,
     pub(super) in_flight: usize,
+    /// Bytes of these.
+    pub(super) bytes: usize,
     pub(super) total: u64,
     pub(super) replies: Replies,
 }
 
 impl Consumer {
     fn has_room(&self) -> bool {
-        self.in_flight < self.room
+        // A consumer that is gone takes what it is given, and is found out.
+        let takes = self.replies.capacity() > 0 || self.replies.is_closed();
+        takes && self.in_flight < self.room && self.bytes < MAX_BYTES
     }
 
     /// Sends a message. False where the consumer is gone.
@@ -42,8 +52,18 @@ impl Consumer {
             content: Some(read_resp::Content::Event(event)),
         };
         self.in_flight += 1;
+        self.bytes += resolved.weight();
         self.total += 1;
-        self.replies.send(Ok(reply)).is_ok()
+        self.replies.try_send(Ok(reply)).is_ok()
+    }
+
+    /// The last that it hears.
+    pub(super) fn end(self, status: Status) {
+        use mpsc::error::TrySendError;
+        if let Err(TrySendError::Full(last)) = self.replies.try_send(Err(status)) {
+            // It comes behind what was not read yet; one that went away does not hear it.
+            tokio::spawn(async move { self.replies.send(last).await });
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The streams that hold a group's state: its parked messages and its checkpoint.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -26,8 +27,9 @@ const CHECKPOINTS_KEPT: i64 = 2;
 /// Parked messages fetched at a time.
 const PAGE: usize = 256;
 
-/// Parked messages sent again by one replay at most; the rest stays parked for the next.
+/// Parked messages that are being sent again at most, and their bytes; the rest stays parked for the next replay.
 const MAX_REPLAYED: usize = 10_000;
+const MAX_REPLAYED_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
 /// The stream of parked messages.
 pub(super) struct Parked {
@@ -38,6 +40,10 @@ pub(super) struct Parked {
     /// The first revision that is still parked, and the one after the last.
     first: u64,
     next: u64,
+    /// Taken out to be sent again and not dealt with, with their bytes: until they are, they stay in the stream.
+    out: BTreeMap<u64, usize>,
+    /// What lies before this revision is gone from the stream.
+    cut: u64,
 }
 
 impl Parked {
@@ -52,6 +58,8 @@ impl Parked {
             numbered: key.source != Source::All,
             first,
             next,
+            out: BTreeMap::new(),
+            cut: first,
         })
     }
 
@@ -86,38 +94,61 @@ impl Parked {
         Ok(())
     }
 
-    /// Takes out the messages before `stop_at`, to be sent again. Links that lead nowhere are dropped.
-    pub(super) async fn take(&mut self, stop_at: Option<u64>) -> Result<Vec<Resolved>, Status> {
+    /// Takes out the messages before `stop_at`, to be sent again, with their revisions. Links that lead nowhere are dropped.
+    pub(super) async fn take(
+        &mut self,
+        stop_at: Option<u64>,
+    ) -> Result<Vec<(u64, Resolved)>, Status> {
         let stop = stop_at.unwrap_or(u64::MAX).min(self.next);
+        let (mut count, mut bytes) = (self.out.len(), self.out.values().sum::<usize>());
         let mut taken = Vec::new();
         let mut at = self.first;
-        while at < stop && taken.len() < MAX_REPLAYED {
+        'pages: while at < stop {
             let from = ReadFrom::Revision(at);
             let slice = read(&self.node, &self.stream, from, Direction::Forward, PAGE).await?;
             let before = at;
             for event in slice.events {
-                if event.revision >= stop {
-                    break;
+                let full = count >= MAX_REPLAYED || bytes >= MAX_REPLAYED_BYTES;
+                if event.revision >= stop || full {
+                    break 'pages;
                 }
-                at = event.revision + 1;
+                let revision = event.revision;
+                at = revision + 1;
                 let resolved = links::resolve(&self.node, event).await?;
                 if resolved.event.is_some() {
-                    taken.push(resolved);
+                    count += 1;
+                    bytes += resolved.weight();
+                    taken.push((revision, resolved));
                 }
             }
             if at == before {
                 break;
             }
         }
-        if at > self.first {
-            let metadata = StreamMetadata {
-                truncate_before: i64::try_from(at).ok(),
-                ..StreamMetadata::default()
-            };
-            set_metadata(&self.node, &self.stream, metadata).await?;
-            self.first = at;
-        }
+        let out = taken.iter().map(|(at, resolved)| (*at, resolved.weight()));
+        self.out.extend(out);
+        self.first = at;
         Ok(taken)
+    }
+
+    /// One that was taken out is dealt with.
+    pub(super) fn done(&mut self, revision: u64) {
+        self.out.remove(&revision);
+    }
+
+    /// Removes what is dealt with from the stream, as far as nothing before it is not.
+    pub(super) async fn forget(&mut self) -> Result<(), Status> {
+        let first = self.out.keys().next().copied().unwrap_or(self.first);
+        if first <= self.cut {
+            return Ok(());
+        }
+        let metadata = StreamMetadata {
+            truncate_before: i64::try_from(first).ok(),
+            ..StreamMetadata::default()
+        };
+        set_metadata(&self.node, &self.stream, metadata).await?;
+        self.cut = first;
+        Ok(())
     }
 }
 

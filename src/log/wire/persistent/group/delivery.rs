@@ -20,8 +20,10 @@ impl Group {
                 }
                 let before = self.examined.replace(number);
                 self.last_known = Some(number);
+                self.buffer_bytes += resolved.weight();
                 self.buffer.push_back(Message {
                     place: Some(Place { number, before }),
+                    parked: None,
                     resolved: *resolved,
                     retries: 0,
                 });
@@ -56,6 +58,7 @@ impl Group {
                 return;
             };
             if let Some(message) = self.buffer.remove(index) {
+                self.buffer_bytes = self.buffer_bytes.saturating_sub(message.resolved.weight());
                 self.send(message, consumer);
             }
         }
@@ -75,23 +78,40 @@ impl Group {
         };
         if let Some(before) = self.in_flight.insert(id, in_flight) {
             // Two events of one id: the official server loses track of one as well.
-            self.free(before.consumer);
+            self.free(before.consumer, before.message.resolved.weight());
+            self.dealt_with(&before.message);
         }
         if !sent {
             self.leave(consumer);
         }
     }
 
-    fn free(&mut self, consumer: u64) {
+    fn free(&mut self, consumer: u64, bytes: usize) {
         if let Some(consumer) = self.consumers.get_mut(consumer) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
+            consumer.bytes = consumer.bytes.saturating_sub(bytes);
         }
     }
 
-    /// The message is dealt with. An id that is not in flight is passed over.
-    pub(super) fn done(&mut self, id: Uuid) -> Option<Message> {
+    /// The consumer has dealt with it.
+    pub(super) fn ack(&mut self, id: Uuid) {
+        if let Some(message) = self.done(id) {
+            self.dealt_with(&message);
+        }
+    }
+
+    /// It will not be sent again.
+    fn dealt_with(&mut self, message: &Message) {
+        if let Some(revision) = message.parked {
+            self.parked.done(revision);
+        }
+    }
+
+    /// The message is with its consumer no more. An id that is not in flight is passed over.
+    fn done(&mut self, id: Uuid) -> Option<Message> {
         let in_flight = self.in_flight.remove(&id)?;
-        self.free(in_flight.consumer);
+        let bytes = in_flight.message.resolved.weight();
+        self.free(in_flight.consumer, bytes);
         Some(in_flight.message)
     }
 
@@ -105,7 +125,7 @@ impl Group {
                 let reason = format!("Client explicitly NAK'ed message.\n{reason}");
                 self.park(message, &reason).await;
             }
-            Action::Skip | Action::Stop => {}
+            Action::Skip | Action::Stop => self.dealt_with(&message),
         }
     }
 
@@ -128,14 +148,16 @@ impl Group {
         if let Err(status) = self.parked.add(&message, reason).await {
             // Not to be lost: it is sent again, and parked when that fails again.
             tracing::warn!(%status, group = %self.key.subscription_id(), "a message could not be parked");
-            self.retry(message);
+            return self.retry(message);
         }
+        self.dealt_with(&message);
     }
 
     pub(super) async fn replay(&mut self, stop_at: Option<u64>) -> Result<(), Status> {
-        for resolved in self.parked.take(stop_at).await? {
+        for (revision, resolved) in self.parked.take(stop_at).await? {
             self.retry(Message {
                 place: None,
+                parked: Some(revision),
                 resolved,
                 retries: 0,
             });
@@ -185,5 +207,6 @@ impl Group {
             self.leave(consumer);
         }
         self.write_checkpoint(true).await;
+        self.forget_parked().await;
     }
 }

@@ -23,12 +23,15 @@ use crate::log::wire::errors;
 use crate::log::wire::links::Resolved;
 use crate::log::wire::messages::{UuidForm, first_at};
 use crate::log::wire::node::Node;
-use crate::log::{Direction, ReadError, ReadFrom};
+use crate::log::{Direction, ReadError, ReadFrom, rules};
 use crate::proto::event_store::client::persistent_subscriptions::SubscriptionInfo;
 use crate::proto::event_store::client::persistent_subscriptions::read_req::nack::Action;
 
 /// How often timeouts and the checkpoint are looked at.
 const TICK: Duration = Duration::from_millis(200);
+
+/// Bytes that are read ahead for consumers, however many events the settings ask for: 16 of the largest size.
+const MAX_BUFFER_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
 /// Requests to a group that may wait.
 const REQUESTS: usize = 256;
@@ -58,6 +61,8 @@ pub(super) struct Join {
 pub(super) struct Message {
     /// Where it stands in the source; none for one that was parked and is sent again.
     pub(super) place: Option<Place>,
+    /// Where it is parked while it is sent again.
+    pub(super) parked: Option<u64>,
     pub(super) resolved: Resolved,
     pub(super) retries: i32,
 }
@@ -84,6 +89,7 @@ pub(super) struct Group {
     pub(super) consumers: Consumers,
     /// Read and not sent yet.
     pub(super) buffer: VecDeque<Message>,
+    buffer_bytes: usize,
     /// To be sent again, by number; those that were parked come last.
     pub(super) retries: BTreeMap<(u64, u64), Message>,
     in_flight: HashMap<Uuid, InFlight>,
@@ -147,6 +153,7 @@ pub(super) async fn start(
         settings,
         consumers: Consumers::default(),
         buffer: VecDeque::new(),
+        buffer_bytes: 0,
         retries: BTreeMap::new(),
         in_flight: HashMap::new(),
         parked,
@@ -211,7 +218,8 @@ impl Group {
                     // The registry is gone: the node goes down.
                     None => return self.end(&errors::shutting_down()),
                 },
-                event = self.feed.recv(), if fed && self.buffer.len() < most => {
+                event = self.feed.recv(),
+                    if fed && self.buffer.len() < most && self.buffer_bytes < MAX_BUFFER_BYTES => {
                     if let Some(event) = event {
                         self.take(event);
                     } else {
@@ -230,7 +238,7 @@ impl Group {
             Ask::Join(join) => self.join(join),
             Ask::Ack(ids) => {
                 for id in ids {
-                    self.done(id);
+                    self.ack(id);
                 }
             }
             Ask::Nack(ids, action, reason) => {
@@ -250,6 +258,7 @@ impl Group {
             Ask::End(_) => {}
         }
         self.write_checkpoint(false).await;
+        self.forget_parked().await;
     }
 
     fn join(&mut self, join: Join) {
@@ -263,20 +272,20 @@ impl Group {
         if join.answer.send(Ok(id)).is_err() {
             return;
         }
-        if self.source_ended {
-            // A consumer that went away does not hear it.
-            let _ = join.replies.send(Err(self.key.dropped()));
-            return;
-        }
-        self.consumers.0.push_back(Consumer {
+        let consumer = Consumer {
             id,
             name: join.name,
             form: join.form,
             room: join.room,
             in_flight: 0,
+            bytes: 0,
             total: 0,
             replies: join.replies,
-        });
+        };
+        if self.source_ended {
+            return consumer.end(self.key.dropped());
+        }
+        self.consumers.0.push_back(consumer);
     }
 
     /// How many messages are with consumers.
@@ -286,17 +295,19 @@ impl Group {
 
     /// No more events will come: a tombstoned stream, a filter that failed, a log that cannot be read.
     async fn source_ended(&mut self) {
-        if let Ok(Ended(Some(status))) = (&mut self.feeding).await {
-            tracing::info!(%status, group = %self.key.subscription_id(), "a group's source ended");
-            self.source_ended = true;
-            self.end(&self.key.dropped());
-        }
+        let why = match (&mut self.feeding).await {
+            Ok(Ended(Some(status))) => status.to_string(),
+            Ok(Ended(None)) => "the log was closed".to_owned(),
+            Err(panicked) => panicked.to_string(),
+        };
+        tracing::info!(why, group = %self.key.subscription_id(), "a group's source ended");
+        self.source_ended = true;
+        self.end(&self.key.dropped());
     }
 
     fn end(&mut self, status: &Status) {
         for consumer in self.consumers.0.drain(..) {
-            // A consumer that went away does not hear it.
-            let _ = consumer.replies.send(Err(status.clone()));
+            consumer.end(status.clone());
         }
     }
 }

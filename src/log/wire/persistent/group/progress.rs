@@ -45,4 +45,10 @@ impl Group {
             tracing::warn!(%status, group = %self.key.subscription_id(), "a checkpoint could not be written");
         }
     }
+    /// Removes parked messages that were sent again and are dealt with.
+    pub(super) async fn forget_parked(&mut self) {
+        if let Err(status) = self.parked.forget().await {
+            tracing::warn!(%status, group = %self.key.subscription_id(), "parked messages could not be removed");
+        }
+    }
 }
