@@ -171,7 +171,8 @@ pub fn overloaded(message: &str, retry_after: Duration) -> Status {
 
 /// The disk is full. The service resumes by itself, so the request is worth keeping.
 fn storage_full(cause: &str, retry_after: Duration) -> Status {
-    tracing::error!(cause, "there is no room for the log");
+    // The log's writer has said it, once and louder.
+    tracing::debug!(cause, "there is no room for the log");
     let remedy = "tell the operator: the disk is full; send the same request again, with the same request_id, when there is room";
     let mut details = info("STORAGE_FULL", remedy, []);
     details.set_retry_info(Some(retry_after));

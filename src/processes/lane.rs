@@ -247,12 +247,13 @@ impl Lane {
     }
 
     fn trouble(&self, cause: String) {
-        tracing::warn!(
-            process = self.process.name(),
-            service = self.source.service,
-            cause,
-            "trying again"
-        );
+        let (process, service) = (self.process.name(), self.source.service);
+        // Many streams have the same trouble, every few seconds.
+        if self.progress.borrow().trouble.as_ref() == Some(&cause) {
+            tracing::debug!(process, service, cause, "trying again");
+        } else {
+            tracing::warn!(process, service, cause, "trying again");
+        }
         self.progress
             .send_modify(|progress| progress.trouble = Some(cause));
     }

@@ -28,6 +28,7 @@ mod crash_reads;
 mod disk;
 mod door;
 mod esdb;
+mod handles;
 mod import_tls;
 mod kill;
 mod log_scavenge;

@@ -206,6 +206,7 @@ fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
         connection.execute_batch("ROLLBACK")?;
     }
     carried?;
+    tracing::info!("the log has schema version {SCHEMA_VERSION} now");
     connection.execute_batch("PRAGMA cache_spill=OFF")
 }
 

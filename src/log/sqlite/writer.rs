@@ -68,7 +68,7 @@ impl Writer {
         self.syncer.stop();
         self.checkpoints.stop();
         if let Err(error) = served {
-            tracing::error!(%error, "the log's writer stopped");
+            tracing::error!(log = %self.shared.database().display(), %error, "the log's writer stopped");
             let cause = error.to_string();
             self.shared
                 .health
@@ -94,11 +94,12 @@ impl Writer {
                 return Ok(());
             };
             let trouble = Trouble::of(&error).ok_or(error)?;
-            tracing::error!(?trouble, "the log cannot be written now");
+            let log = self.shared.database().display().to_string();
+            tracing::error!(log, ?trouble, "the log cannot be written now");
             if !self.wait_out(trouble)? {
                 return Ok(());
             }
-            tracing::info!("the log can be written again");
+            tracing::info!(log, "the log can be written again");
             self.shared.health.send_replace(Health::Serving);
         }
     }

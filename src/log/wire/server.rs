@@ -39,6 +39,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The official server's timers know no shorter one: a call without any time is answered if that takes none.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(5);
 
+/// How long nothing is accepted after that failed: no file handle is left, mostly.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+
 /// Why a log could not be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -123,7 +126,7 @@ async fn run(
                 Err(error) => {
                     // Out of file handles, or a peer that went away: the next one may be fine.
                     tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
             },

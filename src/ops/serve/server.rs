@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use futures::{Stream, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
@@ -26,6 +27,9 @@ use crate::proto::DESCRIPTORS;
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 /// ...and has so long to answer before its connection is closed.
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(20);
+
+/// How long nothing is accepted after that failed.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +115,7 @@ impl Server {
         }
         let (stop, mut stopped) = watch::channel(false);
         let serving = builder.add_routes(routes).serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            incoming(listener),
             async move {
                 // An error means that the server value is gone: then stopping is right, too.
                 let _ = stopped.wait_for(|stop| *stop).await;
@@ -190,6 +194,24 @@ fn limits(config: &Config) -> Limits {
         default_deadline: config.limits.default_deadline,
         max_deadline: config.limits.max_deadline,
     }
+}
+
+/// The connections that come in. Where none can (no file handle is left, mostly) that is said, and tried again after a while: the
+/// library would try at once, for ever, and in silence.
+fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    incoming.then(|accepted| async {
+        if let Err(error) = &accepted
+            && !matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+            )
+        {
+            tracing::warn!(%error, "no connection can be accepted now");
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+        }
+        accepted
+    })
 }
 
 /// Adds reflection in both versions that clients speak, with the details that errors carry.

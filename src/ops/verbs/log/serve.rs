@@ -51,15 +51,17 @@ pub(super) async fn run(
     if let (Some(dir), Some(_), false) = (&data, &scavenger, args.read_only) {
         SqliteLog::announce(Path::new(dir), listener.local_addr()?)?;
     }
-    print(&format!("listening on {}\n", listener.local_addr()?))?;
     let asked = Arc::new(Notify::new());
+    // Whoever reads the line may say that it is enough.
+    let told = stop(Arc::clone(&asked))?;
+    print(&format!("listening on {}\n", listener.local_addr()?))?;
     let options = wire::Options {
         read_only: args.read_only,
         advertise: args.advertise,
         scavenger,
-        stop: Some(Arc::clone(&asked)),
+        stop: Some(asked),
     };
-    let served = wire::serve(Arc::clone(&log), listener, options, stop(asked)?).await;
+    let served = wire::serve(Arc::clone(&log), listener, options, told).await;
     log.close().await;
     Ok(served?)
 }
