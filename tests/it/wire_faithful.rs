@@ -354,3 +354,21 @@ async fn who_is_answered_early_may_say_the_rest() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_connects_and_does_not_say_what_it_wants_is_let_go_and_nobody_else_is() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let node = Node::memory().await;
+    let whispers = ["", "PRI * HT", "GET /ping HTTP/1.1\r\nhost: somewhere\r\n"];
+    let let_go = whispers.map(|whisper| async move {
+        let mut socket = tokio::net::TcpStream::connect(node.address).await.unwrap();
+        socket.write_all(whisper.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        let patience = std::time::Duration::from_mins(1);
+        let ended = tokio::time::timeout(patience, socket.read_to_end(&mut said)).await;
+        // Ended or reset, and not by our patience.
+        assert!(ended.is_ok(), "{whisper:?}");
+    });
+    futures::future::join_all(let_go).await;
+    node.put("s", ANY, vec![event(1)]).await;
+}

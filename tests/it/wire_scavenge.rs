@@ -105,8 +105,8 @@ async fn served_with(scavenger: Stuck) -> (Node, Arc<dyn EventLog>) {
     (Node::over(Arc::clone(&log), options, None).await, log)
 }
 
-#[tokio::test]
-async fn a_scavenge_takes_what_nobody_can_see_and_is_written_down() {
+/// An engine that scavenges itself.
+async fn scavenging() -> (Node, Arc<dyn EventLog>) {
     let dir = tempfile::tempdir().unwrap();
     let engine = Arc::new(SqliteLog::open(dir.path(), EngineOptions::default()).unwrap());
     let options = wire::Options {
@@ -115,6 +115,31 @@ async fn a_scavenge_takes_what_nobody_can_see_and_is_written_down() {
     };
     let log: Arc<dyn EventLog> = engine;
     let node = Node::over(Arc::clone(&log), options, Some(dir)).await;
+    (node, log)
+}
+
+#[tokio::test]
+async fn after_a_scavenge_a_derived_stream_has_each_event_that_is_left_once() {
+    const EVENTS: u128 = 300;
+    let (node, log) = scavenging().await;
+    node.put("x-cut", ANY, (1..=EVENTS).map(event).collect())
+        .await;
+    let kept = EVENTS + 1..=2 * EVENTS;
+    node.put("x-kept", ANY, kept.map(event).collect()).await;
+    let read = || async { briefly(&node.read(resolved(stream("$ce-x"))).await.unwrap()) };
+    assert_eq!(read().await.len(), 600);
+    let hides = typed(9999, "$metadata", r#"{"$maxCount":1}"#);
+    node.put("$$x-cut", ANY, vec![hides]).await;
+    let (id, _) = start(&node).await;
+    assert_eq!(outcome(&log, &id).await["events"], 299);
+    let mut left = vec!["x-cut@299 via $ce-x@0".to_owned()];
+    left.extend((0..300).map(|n| format!("x-kept@{n} via $ce-x@{}", n + 1)));
+    assert_eq!(read().await, left);
+}
+
+#[tokio::test]
+async fn a_scavenge_takes_what_nobody_can_see_and_is_written_down() {
+    let (node, log) = scavenging().await;
     node.put("s", ANY, (1..=5).map(event).collect()).await;
     let hides = typed(9, "$metadata", r#"{"$maxCount":2}"#);
     node.put("$$s", ANY, vec![hides]).await;

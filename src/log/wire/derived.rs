@@ -7,10 +7,12 @@
 //! ```
 //!
 //! Only the marks are kept, so that a revision is found by reading at most 255 events too many. The first read of
-//! such a stream counts through the log; later ones go on where the last one ended.
+//! such a stream counts through the log; later ones go on where the last one ended. Where a scavenge removes events, what
+//! is left is counted anew: nothing comes twice or is left out, but revisions are others then.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
@@ -34,6 +36,8 @@ const MAX_KEPT: usize = 4096;
 #[derive(Default)]
 pub(super) struct Derived {
     indexes: Mutex<HashMap<StreamName, Arc<Mutex<Index>>>>,
+    /// How often events were removed from the log.
+    removals: AtomicU64,
 }
 
 #[derive(Default)]
@@ -41,6 +45,8 @@ struct Index {
     marks: Vec<Position>,
     count: u64,
     examined: Position,
+    /// What [`Derived::removals`] was when the counting began.
+    removals: u64,
 }
 
 /// Which events a derived stream links to.
@@ -98,7 +104,7 @@ impl Node {
             Some(filter) => {
                 let index = self.derived.index(stream).await;
                 let mut index = index.lock().await;
-                index.count_on(&*self.log, &filter).await?;
+                index.count_on(self, &filter).await?;
                 let page = Page {
                     stream,
                     filter: &filter,
@@ -130,12 +136,17 @@ impl Node {
     ) -> Result<(u64, Position), ReadError> {
         let index = self.derived.index(stream).await;
         let mut index = index.lock().await;
-        index.count_on(&*self.log, filter).await?;
+        index.count_on(self, filter).await?;
         Ok((index.count, index.examined))
     }
 }
 
 impl Derived {
+    /// Events were removed from the log: what was counted holds no more.
+    pub(super) fn forget(&self) {
+        self.removals.fetch_add(1, Ordering::AcqRel);
+    }
+
     async fn index(&self, stream: &StreamName) -> Arc<Mutex<Index>> {
         let mut indexes = self.indexes.lock().await;
         if indexes.len() >= MAX_KEPT {
@@ -146,9 +157,17 @@ impl Derived {
 }
 
 impl Index {
-    async fn count_on(&mut self, log: &dyn EventLog, filter: &Filter) -> Result<(), ReadError> {
+    async fn count_on(&mut self, node: &Node, filter: &Filter) -> Result<(), ReadError> {
+        let removals = node.derived.removals.load(Ordering::Acquire);
+        if self.removals != removals {
+            *self = Self {
+                removals,
+                ..Self::default()
+            };
+        }
         loop {
-            let slice = log
+            let slice = node
+                .log
                 .read_all(Some(self.examined), Direction::Forward, PAGE, filter)
                 .await?;
             for event in &slice.events {

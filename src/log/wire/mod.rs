@@ -39,6 +39,7 @@ mod node;
 mod operations;
 mod pages;
 mod persistent;
+mod prompt;
 mod read;
 mod replies;
 mod request;

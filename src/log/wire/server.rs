@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use super::body::{self, Whole};
 use super::front::{Front, Gate, Served};
 use super::node::{Node, Options};
+use super::prompt::{FIRST_WORDS, Prompt};
 use super::{features, operations, pages, persistent, replies, streams, users};
 use crate::log::EventLog;
 use crate::log::memory::MemoryLog;
@@ -151,7 +152,10 @@ fn accept(front: &Arc<Front>, connections: &GracefulShutdown, socket: TcpStream,
         .initial_stream_window_size(CALL_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(None);
-    let connection = http.serve_connection(TokioIo::new(socket), service);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(FIRST_WORDS);
+    let connection = http.serve_connection(TokioIo::new(Prompt::new(socket)), service);
     let watched = connections.watch(connection.into_owned());
     tokio::spawn(async move {
         if let Err(error) = watched.await {
