@@ -168,6 +168,35 @@ async fn a_consumer_that_takes_nothing_is_sent_no_more_than_waits_for_it_and_los
 }
 
 #[tokio::test]
+async fn what_becomes_of_a_group_and_cannot_be_written_down_does_not_become_of_it() {
+    use proto::delete_req::options::StreamOption;
+    let node = Node::memory().await;
+    node.put("s", ANY, vec![event(1)]).await;
+    create(&node, "s").await.unwrap();
+    // The settings of all groups cannot be written any more.
+    node.tombstone("$persistentSubscriptionConfig")
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let refused = create(&node, "t").await.unwrap_err();
+        assert_ne!(refused.code(), Code::AlreadyExists, "{refused:?}");
+        let options = proto::delete_req::Options {
+            group_name: "g".to_owned(),
+            stream_option: Some(StreamOption::StreamIdentifier(name("s"))),
+        };
+        let request = proto::DeleteReq {
+            options: Some(options),
+        };
+        let refused = client(&node).delete(request).await.unwrap_err();
+        assert_ne!(refused.code(), Code::NotFound, "{refused:?}");
+    }
+    let missing = join(&node, "t", 1).await.err().unwrap();
+    assert_eq!(missing.code(), Code::NotFound);
+    let mut consumer = join(&node, "s", 1).await.unwrap();
+    assert_eq!(consumer.next().await.1, 0);
+}
+
+#[tokio::test]
 async fn unknown_and_repeated_groups_are_refused_by_name() {
     let node = Node::memory().await;
     let missing = join(&node, "s", 1).await.err().unwrap();

@@ -111,17 +111,40 @@ impl Held<'_> {
         found.ok_or_else(|| key.missing())
     }
 
-    /// Makes a group, or one anew in its place; what was connected to it is dropped.
+    /// Makes a group, or one anew in its place; what was connected to it is dropped. Where that cannot be written down, all
+    /// is as it was: a group that the next server would not know is none.
     pub(super) async fn put(&mut self, key: Key, settings: Settings) -> Result<(), Status> {
-        self.begin(key, settings).await?;
-        self.save().await
+        let before = self.settings_of(&key);
+        self.begin(key.clone(), settings).await?;
+        let saved = self.save().await;
+        if saved.is_err() {
+            self.restore(key, before).await;
+        }
+        saved
     }
 
     /// Ends a group and takes its streams away.
     pub(super) async fn remove(&mut self, key: &Key) -> Result<(), Status> {
+        let before = self.settings_of(key);
         self.end(key).await;
-        self.save().await?;
+        if let Err(status) = self.save().await {
+            self.restore(key.clone(), before).await;
+            return Err(status);
+        }
         parked::remove(self.node, key).await
+    }
+
+    fn settings_of(&self, key: &Key) -> Option<Settings> {
+        self.get(key).ok().map(|running| running.settings.clone())
+    }
+
+    async fn restore(&mut self, key: Key, before: Option<Settings>) {
+        let Some(settings) = before else {
+            return self.end(&key).await;
+        };
+        if let Err(status) = self.begin(key, settings).await {
+            tracing::error!(%status, "a persistent subscription is gone until the server is restarted");
+        }
     }
 
     /// Starts all groups anew; what was connected is dropped.
