@@ -251,6 +251,16 @@ async fn a_backup_is_of_one_moment_and_a_log_like_any_other() {
     let (whole, backup) = (out(&annals(&["dump", &one])), out(&annals(&["dump", &two])));
     assert!(whole.starts_with(&backup));
     assert!(complaint(&annals(&["backup", &one, &two])).contains("holds no log"));
+    // Somebody else is writing one there.
+    std::fs::create_dir(path("three")).unwrap();
+    let other = std::fs::File::open(path("three")).unwrap();
+    other.try_lock().unwrap();
+    let line = complaint(&annals(&["backup", &one, &path("three")]));
+    assert!(line.contains("another backup"), "{line}");
+    let part = std::fs::File::create(path("four.ndjson.part")).unwrap();
+    part.try_lock().unwrap();
+    let line = complaint(&annals(&["copy", &one, &path("four.ndjson")]));
+    assert!(line.contains("another copy"), "{line}");
     let copy = SqliteLog::open(Path::new(&two), Options::default()).unwrap();
     copy.append(&stream("a-0"), Expected::Exact(9), vec![event(99)])
         .await

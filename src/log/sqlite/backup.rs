@@ -1,6 +1,6 @@
 //! `annals log backup`: the log's file as it is at one moment, by SQLite's own backup, while the log goes on being served.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +37,15 @@ pub fn backup(
         let taken = io::Error::new(io::ErrorKind::AlreadyExists, taken);
         return Err(failed(&target)(taken));
     }
+    // Let go when this ends. Two would remove each other's part.
+    let alone = File::open(to).map_err(failed(to))?;
+    alone.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => failed(to)(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another backup is being written there",
+        )),
+        TryLockError::Error(error) => failed(to)(error),
+    })?;
     let part = to.join("log.db.part");
     let _ = std::fs::remove_file(&part);
     // One snapshot for all steps: an append would make them begin again.

@@ -135,7 +135,7 @@ fn signature(text: &str) -> (String, Option<SocketAddr>) {
     let holder = lines.next().unwrap_or_default().trim();
     if holder.starts_with(CLOSED) {
         // The one before has closed, and this one has not signed yet.
-        return ("?".to_owned(), None);
+        return (String::new(), None);
     }
     let address = lines.next().and_then(|line| line.trim().parse().ok());
     (holder.to_owned(), address)
@@ -155,7 +155,7 @@ mod tests {
             told("4711", Some(at("[::]:2113")))
         );
         assert_eq!(signature("4711\nnonsense"), told("4711", None));
-        assert_eq!(signature("closed 8192"), told("?", None));
+        assert_eq!(signature("closed 8192"), told("", None));
         assert_eq!(signature(""), told("", None));
         assert_eq!(Left::by("4711\n127.0.0.1:2113"), Left::Open);
     }
@@ -164,6 +164,8 @@ mod tests {
     fn the_address_is_there_while_the_lock_is_held_and_gone_when_it_is_cleared() {
         let dir = tempfile::tempdir().unwrap();
         let mut lock = DirectoryLock::take(dir.path()).unwrap();
+        let early = DirectoryLock::take(dir.path()).unwrap_err().to_string();
+        assert!(early.ends_with("is open in another process"), "{early}");
         let address: SocketAddr = "10.0.0.1:2113".parse().unwrap();
         lock.sign().unwrap();
         SqliteLog::announce(dir.path(), address).unwrap();

@@ -61,11 +61,11 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// Another process has it.
-    #[error("the log in {dir} is open in process {holder}")]
+    #[error("the log in {dir} is open in {}", named(holder))]
     Locked {
         /// Which directory.
         dir: PathBuf,
-        /// The process id, as far as it was written down.
+        /// The process id; empty as long as it is not written down.
         holder: String,
         /// Where that process takes orders for it, where it does.
         served_at: Option<SocketAddr>,
@@ -121,6 +121,14 @@ pub enum OpenError {
     /// SQLite refused.
     #[error("log file: {0}")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// Whoever has just opened it has not signed yet.
+fn named(holder: &str) -> String {
+    if holder.is_empty() {
+        return "another process".to_owned();
+    }
+    format!("process {holder}")
 }
 
 /// The locked directory and its files, checked as far as can be done at once.

@@ -1,7 +1,7 @@
 //! `annals log copy FROM TO`: a log to another, to a file of lines, or back. Ids, times, metadata and revisions stay, and positions
 //! where both ends are ours. A copy that was broken off goes on; one that is complete is compared again.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -130,7 +130,7 @@ async fn from_lines(lines: &mut (dyn BufRead + Send), to: &Path) -> Result<Copie
 /// By way of a file beside it: one that has the name is whole.
 fn to_file(from: &Path, to: &Path) -> Result<Copied, Failure> {
     let part = PathBuf::from(format!("{}.part", to.display()));
-    let file = File::create(&part).map_err(|error| named(&part, &error))?;
+    let file = alone(&part)?;
     let progress = Progress::positions("dumped");
     let mut out = BufWriter::new(file);
     dump(from, &mut out, |at, last| progress.at(at, last))?;
@@ -146,6 +146,23 @@ fn to_file(from: &Path, to: &Path) -> Result<Copied, Failure> {
     })?;
     std::fs::rename(&part, to).map_err(|error| named(to, &error))?;
     Ok(copied)
+}
+
+/// The file at `path`, empty, and nobody else's: two copies would write over each other.
+fn alone(path: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| named(path, &error);
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(failed)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Failure(format!(
+            "{}: another copy is being written there",
+            path.display()
+        )),
+        TryLockError::Error(error) => failed(error),
+    })?;
+    file.set_len(0).map_err(failed)?;
+    Ok(file)
 }
 
 fn to_pipe(from: &Path) -> Result<Copied, Failure> {
