@@ -118,7 +118,7 @@ impl Cluster {
             | Trouble::Deleted
             | Trouble::Closed) => format!("{other:?}"),
         };
-        Err(match mistaken(&cluster.connection.settings).await {
+        Err(match mistaken(&cluster.connection.settings, &cause).await {
             Some((host, says)) => unreachable(format!("{cause}; {host} {says}")),
             None => unreachable(cause),
         })
@@ -272,8 +272,12 @@ impl Cluster {
     }
 }
 
-/// The first host that speaks TLS where the connection string does not, or the other way round, and what to do about it.
-async fn mistaken(settings: &ClientSettings) -> Option<(String, &'static str)> {
+/// What the crate's text has where not even TLS came about. It does not say why.
+const NO_CONNECTION: &str = "(Connect)";
+
+/// The first host that speaks TLS where the connection string does not, or the other way round, or that is not trusted, and what to
+/// do about it. `cause` is what was seen last.
+async fn mistaken(settings: &ClientSettings, cause: &str) -> Option<(String, &'static str)> {
     // What is named is then no server, but a place to ask for some.
     if settings.is_dns_discovery_enabled() {
         return None;
@@ -288,6 +292,10 @@ async fn mistaken(settings: &ClientSettings) -> Option<(String, &'static str)> {
             }
             Some(Answers::Plainly) if settings.is_secure_mode_enabled() => {
                 "does not speak TLS: say tls=false"
+            }
+            Some(Answers::Tls) if cause.contains(NO_CONNECTION) => {
+                "speaks TLS, but no connection comes about: is its certificate signed by the authority in tlsCaFile and made for this name, \
+                 and does it ask for userCertFile?"
             }
             Some(Answers::Tls | Answers::Plainly) | None => continue,
         };

@@ -96,6 +96,11 @@ async fn the_server_is_verified_with_the_authority_that_is_named() {
         matches!(refused, ConnectError::Unreachable { .. }),
         "{refused}"
     );
+    let told = refused.to_string();
+    assert!(
+        told.contains("is its certificate signed by the authority in tlsCaFile"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
