@@ -147,7 +147,7 @@ async fn measure(each: Duration, numbers: &[usize]) {
     server.stop();
 }
 
-/// What a process used of all cores so far, read models and processes included: proc_pid_stat(5), fields 14 and 15.
+/// What a process used of all cores so far, read models and processes included: `proc_pid_stat(5)`, fields 14 and 15.
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let after_name = stat.rsplit(')').next().expect("it has a name");
