@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::handshake::{Answers, answers};
 use super::hub::Hub;
+use super::line::Line;
 use super::provider::{ProviderError, install_provider};
 use super::trouble::{self, Trouble};
 use super::url::{self, Connection, UrlError};
@@ -70,6 +71,7 @@ pub struct Cluster {
     /// Whether nothing was answered since the connection was lost.
     broken: AtomicBool,
     hub: OnceCell<Hub>,
+    line: Line,
 }
 
 struct Current {
@@ -107,6 +109,7 @@ impl Cluster {
             seen: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             hub: OnceCell::new(),
+            line: Line::default(),
         });
         let Err(trouble) = cluster.head().await else {
             return Ok(cluster);
@@ -159,6 +162,16 @@ impl Cluster {
 
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    /// The call that appends share.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Whether nothing was answered since the connection was lost.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     pub(super) fn settings(&self) -> ClientSettings {
@@ -305,7 +318,7 @@ async fn mistaken(settings: &ClientSettings, cause: &str) -> Option<(String, &'s
 }
 
 /// Runs `call` where its panic is its own, and where it ends when nobody waits for it any more.
-async fn contained<T: Send + 'static>(
+pub(super) async fn contained<T: Send + 'static>(
     runtime: &Handle,
     call: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Trouble> {

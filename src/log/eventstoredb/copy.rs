@@ -6,7 +6,6 @@
 
 use super::convert::with_time;
 use super::engine::EsdbLog;
-use super::line::Line;
 use crate::kernel::Revision;
 use crate::log::compare::{compare, go_on};
 use crate::log::rules::{self, TOMBSTONE_REVISION};
@@ -32,14 +31,13 @@ impl EsdbLog {
         mut progress: impl FnMut(Copied) + Send,
     ) -> Result<Copied, ToolError> {
         let mut at = go_on(from, self, same_but_tombstones).await?;
-        let mut line = Line::default();
         let all = Filter::default();
         loop {
             let slice = from
                 .read_all(at, Direction::Forward, BATCH_EVENTS, &all)
                 .await?;
             for group in groups(&slice.events) {
-                self.take_over(&mut line, group).await?;
+                self.take_over(group).await?;
             }
             at = Some(slice.examined);
             progress(Copied {
@@ -53,7 +51,7 @@ impl EsdbLog {
         compare(from, self, same_but_tombstones, progress).await
     }
 
-    async fn take_over(&self, line: &mut Line, group: &[RecordedEvent]) -> Result<(), ToolError> {
+    async fn take_over(&self, group: &[RecordedEvent]) -> Result<(), ToolError> {
         let Some(first) = group.first() else {
             return Ok(());
         };
@@ -73,9 +71,9 @@ impl EsdbLog {
             revision => Expected::Exact(revision - 1),
         };
         let events = group.iter().map(kept).collect();
-        match self.append_on(line, &first.stream, expected, events).await {
+        match self.append(&first.stream, expected, events).await {
             // Of an ended stream the server keeps what it has; whether that is all is seen when both are compared.
-            Ok(()) | Err(AppendError::StreamDeleted(_)) => Ok(()),
+            Ok(_) | Err(AppendError::StreamDeleted(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

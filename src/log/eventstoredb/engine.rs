@@ -58,10 +58,6 @@ impl EsdbLog {
         }
     }
 
-    pub(super) fn cluster(&self) -> &Cluster {
-        &self.cluster
-    }
-
     /// Whether `stream` is one of this log's.
     pub(super) fn has_room_for(&self, stream: &StreamName) -> bool {
         let scope = &self.options.scope;

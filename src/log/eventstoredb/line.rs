@@ -1,70 +1,80 @@
-//! Appends one after the other on one long call (`BatchAppend`): for whoever waits for each before the next.
+//! Appends on one long call (`BatchAppend`), which all who append share.
 //!
 //! The crate's connections delay small packets (Nagle's algorithm), and its single append is three of them, of which the second
 //! waits until the server's kernel acknowledges the first: 40 ms. On a call that stays open an append is one packet.
 //!
-//! Does not: judge. Whatever does not succeed here is made again as a single append, which knows it for what it is.
+//! Does not: judge. Whatever does not succeed here is made again as a single append, which knows it for what it is; event ids
+//! settle what became of this one. The crate ends the call with the first error, and the others under way fare likewise.
 
-use eventstore::{BatchAppendClient, BatchAppendOptions};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::cluster::step;
-use super::convert::proposed;
-use super::engine::EsdbLog;
-use super::write::revision;
+use eventstore::{BatchAppendClient, BatchAppendOptions, EventData};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::cluster::{Cluster, contained, step};
+use super::write::{Written, revision};
 use crate::kernel::StreamName;
-use crate::log::{AppendError, EventLog as _, Expected, NewEvent};
+use crate::log::Expected;
 
-/// The call, while it is open.
+/// How long an append may take here, the opening of the call included, before it is made again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The call, while it is open, and the number of the client that it is of.
 #[derive(Default)]
-pub(super) struct Line(Option<BatchAppendClient>);
+pub(super) struct Line(Mutex<Option<(u64, Arc<BatchAppendClient>)>>);
 
-impl EsdbLog {
-    /// As [`append`](crate::log::EventLog::append), on `line` where that succeeds.
-    pub(super) async fn append_on(
+impl Cluster {
+    /// What the server says that it wrote; nothing where it has to be asked again.
+    pub(super) async fn append_on_line(
         &self,
-        line: &mut Line,
         stream: &StreamName,
         expected: Expected,
-        events: Vec<NewEvent>,
-    ) -> Result<(), AppendError> {
-        self.check(stream, &events)?;
-        if self.sent(line, stream, expected, &events).await {
-            return Ok(());
+        events: Vec<EventData>,
+    ) -> Option<Written> {
+        // Whoever has to find the server anew does so with a call that is made until it is answered.
+        if self.is_broken() {
+            return None;
         }
-        self.append(stream, expected, events).await.map(drop)
-    }
-
-    /// Whether the server said that it has the events.
-    async fn sent(
-        &self,
-        line: &mut Line,
-        stream: &StreamName,
-        expected: Expected,
-        events: &[NewEvent],
-    ) -> bool {
-        let data: Option<Vec<_>> = events.iter().map(proposed).collect();
-        let (Some(data), Some(open)) = (data, self.opened(line).await) else {
-            return false;
+        let open = timeout(PATIENCE, self.opened()).await.ok()??;
+        let sent = open.append_to_stream(stream.as_str(), revision(expected), events);
+        let written = match timeout(PATIENCE, sent).await {
+            Ok(Ok(answer)) => Written::on_line(&answer),
+            Ok(Err(_)) | Err(_) => None,
         };
-        let sent = step(open.append_to_stream(stream.as_str(), revision(expected), data)).await;
-        if sent.is_err() {
-            // The crate ends the call with the first error.
-            line.0 = None;
+        if written.is_none() {
+            self.hang_up(&open).await;
         }
-        sent.is_ok()
+        written
     }
 
-    async fn opened<'a>(&self, line: &'a mut Line) -> Option<&'a BatchAppendClient> {
-        if line.0.is_none() {
-            let cluster = self.cluster();
-            let options = BatchAppendOptions::default();
-            let options = match cluster.user() {
-                Some(user) => options.authenticated(user),
-                None => options,
-            };
-            let (_, client) = cluster.client();
-            line.0 = step(client.batch_append(&options)).await.ok();
+    async fn opened(&self) -> Option<Arc<BatchAppendClient>> {
+        let mut line = self.line().0.lock().await;
+        let (generation, client) = self.client();
+        if let Some((of, open)) = line.as_ref()
+            && *of == generation
+        {
+            return Some(Arc::clone(open));
         }
-        line.0.as_ref()
+        let options = BatchAppendOptions::default();
+        let options = match self.user() {
+            Some(user) => options.authenticated(user),
+            None => options,
+        };
+        let opening = async move { step(client.batch_append(&options)).await };
+        let open = Arc::new(contained(self.runtime(), opening).await.ok()?);
+        *line = Some((generation, Arc::clone(&open)));
+        Some(open)
+    }
+
+    async fn hang_up(&self, which: &Arc<BatchAppendClient>) {
+        let mut line = self.line().0.lock().await;
+        if line
+            .as_ref()
+            .is_some_and(|(_, open)| Arc::ptr_eq(open, which))
+        {
+            *line = None;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Appends and what is like them. Every one may be made several times: its event ids settle what became of the others.
 
 use eventstore::{
-    AppendToStreamOptions, DeleteStreamOptions, EventData, ExpectedRevision,
+    AppendToStreamOptions, BatchWriteResult, DeleteStreamOptions, EventData, ExpectedRevision,
     TombstoneStreamOptions, WriteResult,
 };
 
@@ -19,6 +19,37 @@ const NEVER: Revision = i64::MAX.unsigned_abs() - 1;
 pub(super) enum Ending {
     Delete,
     Tombstone,
+}
+
+/// What the server says that it wrote.
+#[derive(Debug)]
+pub(super) struct Written {
+    revision: Revision,
+    /// None where it is of an event that cannot be read any more: it was there before.
+    position: Option<Position>,
+}
+
+impl Written {
+    /// As answered on the line; none where the answer does not say.
+    pub(super) fn on_line(answer: &BatchWriteResult) -> Option<Self> {
+        Some(Self {
+            revision: answer.current_revision()?,
+            position: answer.current_position().and_then(told),
+        })
+    }
+}
+
+impl From<WriteResult> for Written {
+    fn from(answer: WriteResult) -> Self {
+        Self {
+            revision: answer.next_expected_version,
+            position: told(answer.position),
+        }
+    }
+}
+
+fn told(position: eventstore::Position) -> Option<Position> {
+    Some(Position(position.commit)).filter(|at| *at != Position::START && at.0 != u64::MAX)
 }
 
 impl Cluster {
@@ -41,20 +72,23 @@ impl Cluster {
         }
         let before = self.seen();
         let fail = |trouble: Trouble| trouble.of_append(stream, expected);
-        let written = self.send(stream, expected, data).await.map_err(fail)?;
-        let position = Position(written.position.commit);
-        // A position that is not told is one of an event that cannot be read any more: it was there before.
-        let told = position != Position::START && position.0 != u64::MAX;
-        let position = if told {
-            position
-        } else {
-            self.head().await.map_err(fail)?
+        let written = match self.append_on_line(stream, expected, data.clone()).await {
+            Some(written) => written,
+            None => self
+                .send(stream, expected, data)
+                .await
+                .map_err(fail)?
+                .into(),
+        };
+        let position = match written.position {
+            Some(position) => position,
+            None => self.head().await.map_err(fail)?,
         };
         self.saw(position);
         Ok(Appended {
-            revision: Some(written.next_expected_version),
+            revision: Some(written.revision),
             position,
-            repeated: !told || position <= before,
+            repeated: written.position.is_none() || position <= before,
         })
     }
 

@@ -3,16 +3,23 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annals::kernel::{Position, StreamName, derived_id};
 use annals::log::eventstoredb::Options;
 use annals::log::memory::MemoryLog;
-use annals::log::{Delivery, EventLog, Expected, Filter, Match, NewEvent};
-use annals::proto::event_store::client::StreamIdentifier;
+use annals::log::{
+    AppendError, Delivery, Direction, EventLog, Expected, Filter, Match, NewEvent, ReadFrom,
+};
+use annals::proto::event_store::client::server_features::server_features_server::{
+    ServerFeatures, ServerFeaturesServer,
+};
+use annals::proto::event_store::client::server_features::{SupportedMethod, SupportedMethods};
 use annals::proto::event_store::client::streams::streams_client::StreamsClient;
 use annals::proto::event_store::client::streams::streams_server::{Streams, StreamsServer};
 use annals::proto::event_store::client::streams::{self as proto, read_req, read_resp};
+use annals::proto::event_store::client::{Empty, StreamIdentifier};
 use futures::{Stream, StreamExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -33,6 +40,24 @@ enum Manners {
     Refused,
 }
 
+/// What a call that stays open for appends is answered.
+#[derive(Debug, Clone, Copy)]
+enum Line {
+    /// An answer to nothing that was asked, without what every answer has: the client panics.
+    Nonsense,
+    /// Nothing, ever.
+    Silence,
+    /// An error.
+    Refused,
+}
+
+/// Calls of appends: those that stay open, and single ones.
+#[derive(Default)]
+struct Appends {
+    lines: AtomicUsize,
+    single: AtomicUsize,
+}
+
 /// What reads said of their user.
 type Users = Arc<Mutex<Vec<Option<String>>>>;
 
@@ -40,6 +65,8 @@ type Users = Arc<Mutex<Vec<Option<String>>>>;
 struct Rude {
     polite: StreamsClient<Channel>,
     manners: Mutex<Vec<Manners>>,
+    lines: Mutex<Vec<Line>>,
+    appends: Arc<Appends>,
     users: Users,
 }
 
@@ -99,6 +126,7 @@ impl Streams for Rude {
         &self,
         request: Request<Streaming<proto::AppendReq>>,
     ) -> Result<Response<proto::AppendResp>, Status> {
+        self.appends.single.fetch_add(1, Ordering::Relaxed);
         self.polite.clone().append(requests(request)).await
     }
 
@@ -120,17 +148,61 @@ impl Streams for Rude {
         &self,
         request: Request<Streaming<proto::BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        let replies = self.polite.clone().batch_append(requests(request)).await?;
-        Ok(Response::new(Box::pin(replies.into_inner())))
+        self.appends.lines.fetch_add(1, Ordering::Relaxed);
+        let replies: Self::BatchAppendStream = match self.lines.lock().await.pop() {
+            None => {
+                let replies = self.polite.clone().batch_append(requests(request)).await?;
+                Box::pin(replies.into_inner())
+            }
+            Some(Line::Refused) => return Err(Status::internal("no")),
+            Some(Line::Silence) => Box::pin(futures::stream::pending()),
+            Some(Line::Nonsense) => {
+                let nonsense = futures::stream::iter([Ok(proto::BatchAppendResp::default())]);
+                Box::pin(nonsense.chain(futures::stream::pending()))
+            }
+        };
+        Ok(Response::new(replies))
+    }
+}
+
+/// Says that calls for appends may stay open.
+struct Features;
+
+#[tonic::async_trait]
+impl ServerFeatures for Features {
+    async fn get_supported_methods(
+        &self,
+        _: Request<Empty>,
+    ) -> Result<Response<SupportedMethods>, Status> {
+        let method = SupportedMethod {
+            method_name: "batchappend".into(),
+            service_name: "event_store.client.streams.streams".into(),
+            features: vec!["deadline_duration".into()],
+        };
+        Ok(Response::new(SupportedMethods {
+            methods: vec![method],
+            event_store_server_version: "23.10.7".into(),
+        }))
     }
 }
 
 async fn front(polite: &Served, manners: Vec<Manners>) -> (SocketAddr, Users) {
-    let users = Users::default();
+    let (address, users, _) = front_with(polite, manners, Vec::new()).await;
+    (address, users)
+}
+
+async fn front_with(
+    polite: &Served,
+    manners: Vec<Manners>,
+    lines: Vec<Line>,
+) -> (SocketAddr, Users, Arc<Appends>) {
+    let (users, appends) = (Users::default(), Arc::<Appends>::default());
     let endpoint = Endpoint::from_shared(format!("http://{}", polite.address)).unwrap();
     let rude = Rude {
         polite: StreamsClient::new(endpoint.connect().await.unwrap()),
         manners: Mutex::new(manners),
+        lines: Mutex::new(lines),
+        appends: Arc::clone(&appends),
         users: Arc::clone(&users),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,9 +210,10 @@ async fn front(polite: &Served, manners: Vec<Manners>) -> (SocketAddr, Users) {
     tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(StreamsServer::new(rude))
+            .add_service(ServerFeaturesServer::new(Features))
             .serve_with_incoming(TcpIncoming::from(listener)),
     );
-    (address, users)
+    (address, users, appends)
 }
 
 fn event(number: u64) -> NewEvent {
@@ -247,4 +320,80 @@ async fn the_user_of_the_connection_string_is_sent_with_every_call() {
     // admin:p@ss
     let basic = Some("Basic YWRtaW46cEBzcw==".to_owned());
     assert!(users.iter().all(|user| *user == basic), "{users:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_share_a_call_and_a_refused_one_harms_none_beside_it() {
+    const STREAMS: u64 = 16;
+    const EVENTS: u64 = 20;
+    let memory = Arc::new(MemoryLog::new());
+    let polite = Served::start(Arc::clone(&memory) as _).await;
+    let (address, _, appends) = front_with(&polite, Vec::new(), Vec::new()).await;
+    let log = connect(&format!("esdb://{address}?tls=false"), Options::default()).await;
+    // The first one opens the call.
+    let stream = |number: u64| StreamName::new(format!("line-{number}")).unwrap();
+    let first = vec![event(u64::MAX)];
+    log.append(&stream(STREAMS), Expected::NoStream, first)
+        .await
+        .unwrap();
+    let append_all = |number: u64| {
+        let (log, stream) = (&log, stream(number));
+        async move {
+            for turn in 0..EVENTS {
+                let expected = turn
+                    .checked_sub(1)
+                    .map_or(Expected::NoStream, Expected::Exact);
+                let event = event(number * EVENTS + turn);
+                let done = log.append(&stream, expected, vec![event]).await.unwrap();
+                assert_eq!(done.revision, Some(turn));
+            }
+        }
+    };
+    futures::future::join_all((0..STREAMS / 2).map(append_all)).await;
+    assert_eq!(appends.lines.load(Ordering::Relaxed), 1);
+    assert_eq!(appends.single.load(Ordering::Relaxed), 0);
+    let refused = async {
+        for turn in 0..EVENTS {
+            let event = vec![event(1_000_000 + turn)];
+            let outcome = log
+                .append(&stream(STREAMS), Expected::NoStream, event)
+                .await;
+            let current = Some(0);
+            assert!(
+                matches!(outcome, Err(AppendError::WrongExpected { current: at, .. }) if at == current),
+                "{outcome:?}"
+            );
+        }
+    };
+    let beside = futures::future::join_all((STREAMS / 2..STREAMS).map(append_all));
+    futures::future::join(refused, beside).await;
+    for number in 0..STREAMS {
+        let slice = memory
+            .read_stream(&stream(number), ReadFrom::Start, Direction::Forward, 100)
+            .await
+            .unwrap();
+        let ids: Vec<_> = slice.events.iter().map(|event| event.id).collect();
+        let sent: Vec<_> = (0..EVENTS)
+            .map(|turn| event(number * EVENTS + turn).id)
+            .collect();
+        assert_eq!(ids, sent, "line-{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_that_the_shared_call_does_not_answer_is_made_alone() {
+    let polite = Served::start(Arc::new(MemoryLog::new())).await;
+    for line in [Line::Refused, Line::Silence, Line::Nonsense] {
+        let (address, _, appends) = front_with(&polite, Vec::new(), vec![line]).await;
+        let log = connect(&format!("esdb://{address}?tls=false"), Options::default()).await;
+        let stream = StreamName::new(format!("line-{line:?}")).unwrap();
+        for turn in 0..2 {
+            let expected = [Expected::NoStream, Expected::Exact(0)][turn];
+            let event = vec![event(turn as u64)];
+            let done = log.append(&stream, expected, event).await.unwrap();
+            assert_eq!(done.revision, Some(turn as u64), "{line:?}");
+        }
+        assert_eq!(appends.single.load(Ordering::Relaxed), 1, "{line:?}");
+        assert_eq!(appends.lines.load(Ordering::Relaxed), 2, "{line:?}");
+    }
 }
