@@ -22,6 +22,8 @@ fn a_server_without_file_handles_says_so_and_comes_back_when_there_are_some() {
         .args(["-c", "ulimit -n 150; exec \"$0\" \"$@\"", Server::binary()])
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data.path())
+        // The tests' own variables are no settings.
+        .env_clear()
         .env("ANNALS_TELEMETRY_FORMAT", "text")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
