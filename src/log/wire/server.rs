@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,9 +126,14 @@ async fn run(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file handles, or a peer that went away: the next one may be fine.
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    // A peer that went away keeps nobody else waiting.
+                    if !matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                    ) {
+                        tracing::warn!(%error, "accept failed");
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                    }
                     continue;
                 }
             },
