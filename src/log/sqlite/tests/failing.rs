@@ -1,8 +1,13 @@
 //! A crash or a failure at every named step of the append path: whoever was told yes finds it, nobody else is told so.
 
-use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{crashed_copy, event, everything, open, stream};
+use crate::log::sqlite::SqliteLog;
 use crate::log::{AppendError, Direction, EventLog, Expected, Health, ReadFrom};
 
 const STEPS: [&str; 5] = [
@@ -152,30 +157,70 @@ fn committed(dir: &std::path::Path) -> u64 {
     count.map(i64::unsigned_abs).unwrap()
 }
 
-/// Three appends to one stream, each in a commit after the other's, none of them synced.
-async fn unsynced(log: &Arc<crate::log::sqlite::SqliteLog>, dir: &std::path::Path) -> Vec<Waiting> {
+/// Holds whoever comes to a step, until it is let go on.
+struct Gate {
+    step: &'static str,
+    arrived: UnboundedReceiver<()>,
+    pass: Sender<()>,
+}
+
+impl Gate {
+    fn close(step: &'static str) -> Self {
+        let (arrival, arrived) = unbounded_channel();
+        let (pass, passes) = channel();
+        let passes = Mutex::new(passes);
+        fail::cfg_callback(step, move || {
+            // Errors are the open gate.
+            let _ = arrival.send(());
+            let _ = passes.lock().unwrap().recv();
+        })
+        .unwrap();
+        Self {
+            step,
+            arrived,
+            pass,
+        }
+    }
+
+    async fn arrived(&mut self) {
+        self.arrived.recv().await.unwrap();
+    }
+
+    /// From now on the step does as told; who waits at it goes through unharmed.
+    fn open(self, then: &str) {
+        fail::cfg(self.step, then).unwrap();
+    }
+}
+
+/// Three appends to one stream, each in a commit after the other's, none of them synced; the first waits at the gate.
+async fn unsynced(log: &Arc<SqliteLog>, dir: &std::path::Path) -> (Gate, [Waiting; 3]) {
     let append = |turn: u64| {
         let log = Arc::clone(log);
         let expected = turn
             .checked_sub(1)
             .map_or(Expected::NoStream, Expected::Exact);
         let events = vec![event(u128::from(turn) + 1)];
-        tokio::spawn(async move { log.append(&stream("a-1"), expected, events).await })
+        let append = async move { log.append(&stream("a-1"), expected, events).await };
+        let mut append = Box::pin(append);
+        // Polled once, it stands in the writer's queue.
+        assert!(append.as_mut().now_or_never().is_none());
+        tokio::spawn(append)
     };
-    fail::cfg("log-sync", "pause").unwrap();
-    fail::cfg("log-commit", "pause").unwrap();
+    let mut sync = Gate::close("log-sync");
+    let mut commit = Gate::close("log-commit");
     let first = append(0);
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    // The writer is in the first commit: these wait, so that it hands that one to the thread.
+    commit.arrived().await;
+    // As this one waits, the writer hands the first commit to the thread.
     let second = append(1);
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    commit.pass.send(()).unwrap();
+    commit.arrived().await;
     let third = append(2);
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    fail::remove("log-commit");
+    commit.open("off");
+    sync.arrived().await;
     while committed(dir) < 3 {
         tokio::task::yield_now().await;
     }
-    vec![first, second, third]
+    (sync, [first, second, third])
 }
 
 type Waiting = tokio::task::JoinHandle<Result<crate::log::Appended, AppendError>>;
@@ -184,7 +229,7 @@ type Waiting = tokio::task::JoinHandle<Result<crate::log::Appended, AppendError>
 async fn what_is_committed_and_not_synced_is_shown_to_nobody() {
     let home = tempfile::tempdir().unwrap();
     let log = Arc::new(open(home.path()));
-    let waiting = unsynced(&log, home.path()).await;
+    let (sync, waiting) = unsynced(&log, home.path()).await;
     let s = stream("a-1");
     let read = log.read_stream(&s, ReadFrom::Start, Direction::Forward, 10);
     let slice = read.await.unwrap();
@@ -193,7 +238,7 @@ async fn what_is_committed_and_not_synced_is_shown_to_nobody() {
     assert_eq!(log.head().await.unwrap().0, 0);
     assert!(waiting.iter().all(|append| !append.is_finished()));
 
-    fail::remove("log-sync");
+    sync.open("off");
     for (turn, append) in (0..).zip(waiting) {
         let done = append.await.unwrap().unwrap();
         assert_eq!((done.revision, done.position.0), (Some(turn), turn + 1));
@@ -207,9 +252,9 @@ async fn what_is_committed_and_not_synced_is_shown_to_nobody() {
 async fn a_failed_sync_refuses_every_later_commit() {
     let home = tempfile::tempdir().unwrap();
     let log = Arc::new(open(home.path()));
-    let waiting = unsynced(&log, home.path()).await;
-    // The sync that is paused goes well, the next one fails.
-    fail::cfg("log-sync", "return").unwrap();
+    let (sync, waiting) = unsynced(&log, home.path()).await;
+    // The sync that is held goes well, the next one fails.
+    sync.open("return");
     let mut waiting = waiting.into_iter();
     let first = waiting.next().unwrap().await.unwrap();
     assert_eq!(first.unwrap().revision, Some(0));
