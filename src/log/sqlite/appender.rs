@@ -12,67 +12,29 @@ use foldhash::fast::RandomState;
 
 use super::group::Group;
 use super::heads::{self, Head, Heads, Recent, Recents};
-use super::import::Numbering;
 use super::index::StreamIndex;
-use super::judge::{Verdict, check_ending, wrong};
+use super::judge::Verdict;
+use super::operation::{Halt, Operation};
 use super::rows::Statements;
+#[cfg(feature = "failpoints")]
+use super::trouble;
 use crate::kernel::{Moment, Position, Revision, StreamName};
 use crate::log::canonical::{self, Parts};
-use crate::log::rules::{self, Protected, TOMBSTONE_REVISION};
-use crate::log::system_events::{
-    check_no_metastream, metadata_event, system_metadata_event, tombstone_event,
-};
-use crate::log::{AppendError, Appended, Expected, NewEvent, RecordedEvent, StreamMetadata};
+use crate::log::rules::{self, Protected};
+use crate::log::system_events::{metadata_event, system_metadata_event};
+use crate::log::{Appended, Expected, NewEvent, RecordedEvent};
 
 /// Event types remembered. Types are few; a client that invents them costs look-ups, not memory.
 const TYPES: usize = 4096;
-
-/// What a caller wants written.
-#[derive(Debug)]
-pub(super) enum Operation {
-    Append(StreamName, Expected, Vec<NewEvent>),
-    Describe(StreamName, Expected, StreamMetadata),
-    Delete(StreamName, Expected),
-    Tombstone(StreamName, Expected),
-    /// The scavenger's: events at these positions, in order.
-    Remove(Vec<u64>),
-    /// The scavenger's: free pages back to the file system.
-    GiveBack,
-    /// The scavenger's: more of the stream index into the file.
-    Index,
-    /// Events of another log, with their times and revisions.
-    Import(Vec<RecordedEvent>, Numbering),
-}
-
-/// Why an operation was not done.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// Its own fault: nothing was written, the others go on.
-    Refused(AppendError),
-    /// The database's: the transaction is lost.
-    Broken(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Halt {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
-impl From<AppendError> for Halt {
-    fn from(error: AppendError) -> Self {
-        Self::Refused(error)
-    }
-}
 
 /// The writer's judgement and memory.
 pub(super) struct Appender<'c> {
     pub(super) statements: Statements<'c>,
     pub(super) index: StreamIndex,
     pub(super) protected: Protected,
-    heads: Heads,
+    pub(super) heads: Heads,
     /// Whether any stream has metadata: where none has, none is looked for.
-    metastreams: bool,
+    pub(super) metastreams: bool,
     pub(super) recents: Recents,
     pub(super) ids_before: usize,
     types: HashMap<Arc<str>, i64, RandomState>,
@@ -115,10 +77,8 @@ impl<'c> Appender<'c> {
 
     /// Commits it; answers what was written.
     pub(super) fn commit(&mut self) -> rusqlite::Result<Vec<RecordedEvent>> {
-        fail::fail_point!("log-commit", |_| Err(injected()));
-        fail::fail_point!("log-commit-full", |_| Err(injected_as(
-            rusqlite::ffi::SQLITE_FULL
-        )));
+        fail::fail_point!("log-commit", |_| Err(trouble::injected()));
+        fail::fail_point!("log-commit-full", |_| Err(trouble::injected_full()));
         self.group.insert(&mut self.statements)?;
         self.index.write_some(&mut self.statements)?;
         self.statements.commit()?;
@@ -200,37 +160,7 @@ impl<'c> Appender<'c> {
         Ok(done)
     }
 
-    fn delete(&mut self, stream: &StreamName, expected: Expected) -> Result<Appended, Halt> {
-        check_no_metastream(stream)?;
-        let head = self.deletable(stream)?;
-        self.living_head(&stream.metastream())?;
-        if head.last.or(head.described).is_none() {
-            return Err(wrong(stream, expected, None).into());
-        }
-        check_ending(stream, head, expected)?;
-        let data = rules::metadata_bytes(&rules::deleting_metadata());
-        self.write_metadata(stream, "delete", data)
-    }
-
-    fn tombstone(&mut self, stream: &StreamName, expected: Expected) -> Result<Appended, Halt> {
-        let head = self.deletable(stream)?;
-        check_ending(stream, head, expected)?;
-        let end = Head {
-            last: Some(TOMBSTONE_REVISION - 1),
-            ..head
-        };
-        self.write(stream, end, false, vec![tombstone_event(stream)])
-    }
-
-    fn deletable(&mut self, stream: &StreamName) -> Result<Head, Halt> {
-        let head = self.living_head(stream)?;
-        if self.protected.covers_either(stream) {
-            return Err(AppendError::Protected(stream.clone()).into());
-        }
-        Ok(head)
-    }
-
-    fn write_metadata(
+    pub(super) fn write_metadata(
         &mut self,
         stream: &StreamName,
         why: &str,
@@ -244,17 +174,15 @@ impl<'c> Appender<'c> {
     }
 
     /// Writes `events` after `head.last`. Everything was judged before.
-    fn write(
+    pub(super) fn write(
         &mut self,
         stream: &StreamName,
         mut head: Head,
         remember_ids: bool,
         events: Vec<NewEvent>,
     ) -> Result<Appended, Halt> {
-        fail::fail_point!("log-insert", |_| Err(Halt::Broken(injected())));
-        fail::fail_point!("log-insert-full", |_| Err(Halt::Broken(injected_as(
-            rusqlite::ffi::SQLITE_FULL
-        ))));
+        fail::fail_point!("log-insert", |_| Err(trouble::injected().into()));
+        fail::fail_point!("log-insert-full", |_| Err(trouble::injected_full().into()));
         let id = match head.id {
             Some(id) => id,
             None => self.statements.new_stream(stream.as_str())?,
@@ -272,16 +200,6 @@ impl<'c> Appender<'c> {
         }
         self.remember(stream, head);
         Ok(self.written(head.last))
-    }
-
-    /// Keeps where a stream stands after a write.
-    pub(super) fn remember(&mut self, stream: &StreamName, head: Head) {
-        self.heads.put(stream.clone(), head);
-        if let Some(owner) = rules::owner_of(stream) {
-            // What it says of its stream changed.
-            self.heads.remove(&owner);
-            self.metastreams = true;
-        }
     }
 
     pub(super) fn write_one(
@@ -346,79 +264,4 @@ impl<'c> Appender<'c> {
             repeated: false,
         }
     }
-
-    fn living_head(&mut self, stream: &StreamName) -> Result<Head, Halt> {
-        let head = self.head(stream)?;
-        let owner_ended = match rules::owner_of(stream) {
-            Some(owner) => self.head(&owner)?.tombstoned(),
-            None => false,
-        };
-        if head.tombstoned() || owner_ended {
-            return Err(AppendError::StreamDeleted(stream.clone()).into());
-        }
-        Ok(head)
-    }
-
-    pub(super) fn head(&mut self, stream: &StreamName) -> rusqlite::Result<Head> {
-        if let Some(head) = self.heads.get(stream) {
-            return Ok(*head);
-        }
-        let (id, last) = self.place(stream)?;
-        let described = if self.metastreams {
-            self.place(&stream.metastream())?.1
-        } else {
-            None
-        };
-        let soft_deleted = described.is_some() && rules::is_soft_deleted(&self.metadata(stream)?);
-        let head = Head {
-            id,
-            last,
-            described,
-            soft_deleted,
-        };
-        self.heads.put(stream.clone(), head);
-        Ok(head)
-    }
-
-    fn place(&mut self, stream: &StreamName) -> rusqlite::Result<(Option<i64>, Option<Revision>)> {
-        let Some(id) = self.statements.stream_id(stream.as_str())? else {
-            return Ok((None, None));
-        };
-        Ok((Some(id), self.index.last(&mut self.statements, id)?))
-    }
-
-    fn metadata(&mut self, stream: &StreamName) -> rusqlite::Result<StreamMetadata> {
-        let stored = self.stored_metadata(stream)?;
-        Ok(stored
-            .map(|(is_json, data)| rules::parse_metadata(is_json, &data))
-            .unwrap_or_default())
-    }
-
-    fn stored_metadata(
-        &mut self,
-        stream: &StreamName,
-    ) -> rusqlite::Result<Option<(bool, Vec<u8>)>> {
-        let (Some(id), Some(last)) = self.place(&stream.metastream())? else {
-            return Ok(None);
-        };
-        match self.index.at(&mut self.statements, id, last)? {
-            Some(position) => {
-                self.group.insert_for(&mut self.statements, position)?;
-                self.statements.payload(position)
-            }
-            None => Ok(None),
-        }
-    }
-}
-
-/// What a fail point makes of a step.
-#[cfg(feature = "failpoints")]
-pub(super) fn injected() -> rusqlite::Error {
-    injected_as(rusqlite::ffi::SQLITE_IOERR)
-}
-
-/// The same, of this kind.
-#[cfg(feature = "failpoints")]
-fn injected_as(code: i32) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some("injected".into()))
 }

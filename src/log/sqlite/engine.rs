@@ -11,12 +11,12 @@ use futures::stream::BoxStream;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::appender::Operation;
 use super::checkpoint::{self, Checkpoints};
 use super::halves;
 use super::index;
 use super::lock::Left;
 use super::open::{OpenError, Options, Place};
+use super::operation::Operation;
 use super::schema;
 use super::shared::{Shared, closed};
 use super::subscription::Subscription;

@@ -1,8 +1,9 @@
 //! What the writer does beside appending: taking over events of another log, and the scavenger's removals.
 
 use super::SqliteLog;
-use super::appender::{Appender, Halt, Operation};
+use super::appender::Appender;
 use super::heads::Head;
+use super::operation::{Halt, Operation};
 use super::scavenge::{BATCH_PAGES, ranges};
 use super::tools::ToolError;
 use crate::kernel::{Position, Revision};

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use super::appender::{Appender, Halt};
+use super::appender::Appender;
 use super::heads::{Head, IDS_OF_STREAM, Recent, Recents};
 use super::index::StreamIndex;
+use super::operation::Halt;
 use super::rows::Statements;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::{AppendError, Appended, Expected, NewEvent};
@@ -157,27 +158,6 @@ fn recent_of<'a>(
         .get(stream)
         .map(|recent| &*recent)
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
-}
-
-/// Whether a stream may be ended by somebody who expects this.
-pub(super) fn check_ending(
-    stream: &StreamName,
-    head: Head,
-    expected: Expected,
-) -> Result<(), AppendError> {
-    let fits = match expected {
-        Expected::Any => true,
-        Expected::NoStream => head.soft_deleted || head.last.is_none(),
-        Expected::StreamExists if head.soft_deleted => {
-            return Err(AppendError::StreamDeleted(stream.clone()));
-        }
-        Expected::StreamExists => head.last.or(head.described).is_some(),
-        Expected::Exact(at) => head.last == Some(at),
-    };
-    if !fits {
-        return Err(wrong(stream, expected, head.last));
-    }
-    Ok(())
 }
 
 pub(super) fn wrong(

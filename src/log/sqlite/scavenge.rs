@@ -10,7 +10,7 @@
 use rusqlite::{Connection, params};
 
 use super::SqliteLog;
-use super::appender::Operation;
+use super::operation::Operation;
 use super::place;
 use super::rows::{from_column, to_column};
 use super::schema;

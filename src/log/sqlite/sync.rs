@@ -200,8 +200,8 @@ impl Work {
 
     fn sync_and_check(&self) -> rusqlite::Result<()> {
         self.sync()?;
-        fail::fail_point!("log-committed", |_| Err(super::appender::injected()));
-        fail::fail_point!("log-publish", |_| Err(super::appender::injected()));
+        fail::fail_point!("log-committed", |_| Err(super::trouble::injected()));
+        fail::fail_point!("log-publish", |_| Err(super::trouble::injected()));
         Ok(())
     }
 

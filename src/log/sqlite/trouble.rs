@@ -132,3 +132,20 @@ fn fill(path: &Path) -> io::Result<()> {
 fn rewrite_version(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", super::SCHEMA_VERSION)
 }
+
+/// What a fail point makes of a step.
+#[cfg(feature = "failpoints")]
+pub(super) fn injected() -> rusqlite::Error {
+    failure(ffi::SQLITE_IOERR)
+}
+
+/// The same, for want of room.
+#[cfg(feature = "failpoints")]
+pub(super) fn injected_full() -> rusqlite::Error {
+    failure(ffi::SQLITE_FULL)
+}
+
+#[cfg(feature = "failpoints")]
+fn failure(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("injected".into()))
+}

@@ -17,11 +17,12 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::appender::{Appender, Halt, Operation};
+use super::appender::Appender;
 use super::checkpoint::{self, Checkpoints};
 use super::index::StreamIndex;
 use super::judge;
 use super::lock::{DirectoryLock, Left};
+use super::operation::{Halt, Operation};
 use super::rows::Statements;
 use super::schema;
 use super::shared::Shared;
