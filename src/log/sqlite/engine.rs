@@ -1,15 +1,13 @@
 //! The engine as callers see it.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
 use super::checkpoint::{self, Checkpoints};
 use super::halves;
@@ -17,12 +15,13 @@ use super::index;
 use super::lock::Left;
 use super::open::{OpenError, Options, Place};
 use super::operation::Operation;
+use super::queue::{Outcome, Queue, gone};
 use super::schema;
 use super::shared::{Shared, closed};
 use super::subscription::Subscription;
 use super::sync::Syncer;
 use super::unwritten::Unwritten;
-use super::writer::{self, Outcome, Request, Writer};
+use super::writer::{self, Writer};
 use crate::kernel::{Moment, Position, StreamName};
 use crate::log::rules::Protected;
 use crate::log::{
@@ -30,21 +29,11 @@ use crate::log::{
     NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, Survey, rules,
 };
 
-/// Bytes that may wait for the writer: 64 of the largest appends.
-const QUEUE_BYTES: usize = 64 * rules::MAX_APPEND_BYTES;
-
-/// What an append without payload weighs in the queue.
-const REQUEST_BYTES: usize = 256;
-
-/// When an overloaded caller should try again: some groups later.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
-
 /// The embedded log. Dropping it closes it, waiting for what is under way.
 pub struct SqliteLog {
     shared: Arc<Shared>,
-    queue: Mutex<Option<mpsc::Sender<Request>>>,
+    queue: Queue,
     writer: Mutex<Option<JoinHandle<()>>>,
-    queue_appends: usize,
     protected: Protected,
 }
 
@@ -65,7 +54,7 @@ impl SqliteLog {
         let unwritten = Unwritten::load(&connection, head, options.index_after)?;
         let clock = Arc::clone(&options.clock);
         let shared = Arc::new(Shared::new(place.database.clone(), clock, head, unwritten));
-        let (queue, requests) = mpsc::channel(options.queue_appends.max(1));
+        let (queue, requests) = Queue::new(options.queue_appends);
         let writer = Writer {
             syncer: Syncer::start(&connection, Arc::clone(&shared))?,
             checkpoints: Checkpoints::start(&place.database, &mut connection, options.checkpoints)?,
@@ -87,9 +76,8 @@ impl SqliteLog {
             })?;
         Ok(Self {
             shared,
-            queue: Mutex::new(Some(queue)),
+            queue,
             writer: Mutex::new(Some(thread)),
-            queue_appends: options.queue_appends.max(1),
             protected,
         })
     }
@@ -98,9 +86,8 @@ impl SqliteLog {
     pub(super) fn without_writer(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            queue: Mutex::new(None),
+            queue: Queue::closed(),
             writer: Mutex::new(None),
-            queue_appends: 0,
             protected: Protected::default(),
         }
     }
@@ -135,7 +122,7 @@ impl SqliteLog {
     }
 
     async fn write(&self, operation: Operation, bytes: usize) -> Outcome {
-        let reply = self.enqueue(operation, bytes + REQUEST_BYTES)?;
+        let reply = self.queue.put(operation, bytes)?;
         if let Ok(outcome) = reply.await {
             return outcome;
         }
@@ -145,47 +132,9 @@ impl SqliteLog {
         Err(gone())
     }
 
-    fn enqueue(
-        &self,
-        operation: Operation,
-        bytes: usize,
-    ) -> Result<oneshot::Receiver<Outcome>, AppendError> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queue.as_ref().ok_or_else(gone)?;
-        let before = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before > QUEUE_BYTES {
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(self.overloaded(queue));
-        }
-        let (reply, outcome) = oneshot::channel();
-        let request = Request {
-            operation,
-            bytes,
-            reply,
-        };
-        queue.try_send(request).map_err(|error| {
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            match error {
-                mpsc::error::TrySendError::Full(_) => self.overloaded(queue),
-                mpsc::error::TrySendError::Closed(_) => gone(),
-            }
-        })?;
-        Ok(outcome)
-    }
-
-    fn overloaded(&self, queue: &mpsc::Sender<Request>) -> AppendError {
-        AppendError::Overloaded {
-            queued: self.queue_appends.saturating_sub(queue.capacity()),
-            retry_after: RETRY_AFTER,
-        }
-    }
-
     /// Lets nothing more in; the writer ends when it has written what is there.
     fn begin_close(&self) -> Option<JoinHandle<()>> {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.queue.close();
         self.writer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -199,13 +148,6 @@ impl Drop for SqliteLog {
             let _ = thread.join();
         }
         self.shared.announce_closed();
-    }
-}
-
-fn gone() -> AppendError {
-    AppendError::Unavailable {
-        cause: "it was closed, or is open for reading only".into(),
-        retry: false,
     }
 }
 
@@ -370,31 +312,4 @@ fn cut_to(mut slice: AllSlice, limit: usize, near: Position, direction: Directio
         slice.examined = Position::START;
     }
     slice
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::contract::{self, TestClock};
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_embedded_engine_keeps_the_contract() {
-        let home = tempfile::tempdir().unwrap();
-        let count = std::sync::atomic::AtomicUsize::new(0);
-        let violations = contract::check(|| async {
-            let clock = TestClock::new();
-            let dir = home
-                .path()
-                .join(count.fetch_add(1, Ordering::Relaxed).to_string());
-            let options = Options {
-                protected: contract::protected(),
-                clock: clock.clock(),
-                index_after: 8,
-                ..Options::default()
-            };
-            contract::Subject::new(Arc::new(SqliteLog::open(&dir, options).unwrap()), clock)
-        })
-        .await;
-        assert!(violations.is_empty(), "{violations:#?}");
-    }
 }

@@ -56,6 +56,7 @@ mod lock;
 mod open;
 mod operation;
 mod place;
+mod queue;
 mod reader;
 mod rows;
 mod scavenge;

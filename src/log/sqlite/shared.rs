@@ -1,7 +1,6 @@
 //! What the writer, the readers and the subscriptions of one log share.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -27,8 +26,6 @@ pub(super) struct Shared {
     pub(super) tail: Tail,
     /// The newest entries of the stream index.
     pub(super) unwritten: Arc<Unwritten>,
-    /// Bytes of the operations in the queue.
-    pub(super) queued_bytes: AtomicUsize,
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
 }
@@ -42,7 +39,6 @@ impl Shared {
             health: watch::Sender::new(Health::Serving),
             tail: Tail::default(),
             unwritten: Arc::new(unwritten),
-            queued_bytes: AtomicUsize::new(0),
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(READERS)),
         }

@@ -22,8 +22,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::OpenError;
+use super::queue::Outcome;
 use super::shared::Shared;
-use super::writer::Outcome;
 use crate::log::RecordedEvent;
 
 /// Commits that wait for the thread at most, beside the one that it syncs.

@@ -10,7 +10,6 @@
 //! [syncer](super::sync)'s promise; whether the writer goes on after a failed commit is told by [`trouble`](super::trouble).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -22,7 +21,8 @@ use super::checkpoint::{self, Checkpoints};
 use super::index::StreamIndex;
 use super::judge;
 use super::lock::{DirectoryLock, Left};
-use super::operation::{Halt, Operation};
+use super::operation::Halt;
+use super::queue::{Outcome, Request};
 use super::rows::Statements;
 use super::schema;
 use super::shared::Shared;
@@ -37,16 +37,6 @@ const GROUP_APPENDS: usize = 1024;
 
 /// Bytes that share one commit, beyond which no further append joins.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-
-/// What comes back to a caller.
-pub(super) type Outcome = Result<Appended, AppendError>;
-
-/// One operation and who waits for it.
-pub(super) struct Request {
-    pub(super) operation: Operation,
-    pub(super) bytes: usize,
-    pub(super) reply: oneshot::Sender<Outcome>,
-}
 
 /// What the writer's thread needs.
 pub(super) struct Writer {
@@ -75,9 +65,6 @@ impl Writer {
                 .health
                 .send_replace(Health::Failed(restart(&cause)));
             while let Some(request) = self.queue.blocking_recv() {
-                self.shared
-                    .queued_bytes
-                    .fetch_sub(request.bytes, Ordering::Relaxed);
                 let _ = request.reply.send(Err(stopped(&cause)));
             }
         } else if checkpoint::copy_all(&self.connection) {
@@ -123,10 +110,10 @@ impl Writer {
             while waiting.peek().is_some() {
                 let group = std::iter::from_fn(|| waiting.next());
                 let mut answers = Vec::with_capacity(group.size_hint().0);
-                let done = self.syncer.check().and_then(|()| {
-                    let (shared, clock) = (&self.shared, &self.clock);
-                    write_group(&mut appender, group, shared, clock, &mut answers)
-                });
+                let done = self
+                    .syncer
+                    .check()
+                    .and_then(|()| write_group(&mut appender, group, &self.clock, &mut answers));
                 let more = waiting.peek().is_some() || !self.queue.is_empty();
                 let done = done.map_err(|error| {
                     let error = appender.rollback(error);
@@ -139,7 +126,7 @@ impl Writer {
                 });
                 if let Err(error) = done {
                     let in_group = answers.drain(..).map(|(reply, _)| reply);
-                    let behind = waiting.map(|request| self.shared.taken(request));
+                    let behind = waiting.map(|request| request.reply);
                     self.shared.fail(&error, in_group.chain(behind));
                     return Err(error);
                 }
@@ -157,8 +144,7 @@ impl Writer {
             while Instant::now() < probe_at {
                 match self.queue.try_recv() {
                     Ok(request) => {
-                        let reply = self.shared.taken(request);
-                        let _ = reply.send(Err(trouble.refusal()));
+                        let _ = request.reply.send(Err(trouble.refusal()));
                     }
                     Err(TryRecvError::Empty) => std::thread::sleep(REFUSE_EVERY),
                     Err(TryRecvError::Disconnected) => return Ok(false),
@@ -207,17 +193,13 @@ impl Drop for PanicWatch {
 fn write_group(
     appender: &mut Appender<'_>,
     requests: impl Iterator<Item = Request>,
-    shared: &Shared,
     clock: &Clock,
     answers: &mut Vec<Answer>,
 ) -> rusqlite::Result<Vec<RecordedEvent>> {
     appender.begin(clock())?;
     let mut bytes = 0;
     for request in requests {
-        shared
-            .queued_bytes
-            .fetch_sub(request.bytes, Ordering::Relaxed);
-        bytes += request.bytes;
+        bytes += request.weight.bytes;
         match appender.apply(request.operation) {
             Ok(done) => answers.push((request.reply, Ok(done))),
             Err(Halt::Refused(refusal)) => answers.push((request.reply, Err(refusal))),
@@ -271,13 +253,6 @@ impl Shared {
         for reply in waiting {
             let _ = reply.send(Err(refusal.clone()));
         }
-    }
-
-    /// A request that is taken from the queue, and will only be answered.
-    fn taken(&self, request: Request) -> oneshot::Sender<Outcome> {
-        self.queued_bytes
-            .fetch_sub(request.bytes, Ordering::Relaxed);
-        request.reply
     }
 
     /// Shows a commit to subscribers and readers, before its writers hear of it: they may read at once.

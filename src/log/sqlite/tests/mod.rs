@@ -1,6 +1,7 @@
 //! The embedded engine beyond the contract: against the oracle, over restarts, on damaged files, on failing disks.
 
 mod concurrent;
+mod contract;
 mod damage;
 #[cfg(feature = "failpoints")]
 mod failing;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::{Options, SqliteLog};
 use crate::kernel::StreamName;
-use crate::log::contract::{self, TestClock};
+use crate::log::contract::TestClock;
 use crate::log::{Direction, EventLog, Filter, NewEvent, ReadError, RecordedEvent};
 
 fn open(dir: &Path) -> SqliteLog {
@@ -26,7 +27,7 @@ fn open(dir: &Path) -> SqliteLog {
 
 fn options(clock: &TestClock) -> Options {
     Options {
-        protected: contract::protected(),
+        protected: crate::log::contract::protected(),
         clock: clock.clock(),
         // Few, so that short tests see it written.
         index_after: 40,
