@@ -2,13 +2,17 @@
 //!
 //! Does: everything of the trait. Does not: last longer than the process, forget an event id, or be fast.
 
+mod judge;
+mod read;
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
-use super::memory_state::State;
+use self::state::State;
 use super::rules::{self, Clock, Protected};
 use super::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,

@@ -50,7 +50,6 @@ pub mod contract;
 pub mod eventstoredb;
 mod filter;
 pub mod memory;
-mod memory_state;
 mod model;
 pub mod rules;
 pub mod sqlite;
