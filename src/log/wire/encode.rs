@@ -3,26 +3,23 @@
 
 use bytes::BufMut as _;
 use prost::Message as _;
-use prost::encoding::{encode_varint, encoded_len_varint};
 use uuid::Uuid;
 
+use super::decimal::Decimal;
 use super::links::Resolved;
 use super::messages::{TICKS_PER_MICRO, UuidForm, content_type, write_position};
+use super::protobuf::{
+    bytes_len, chosen_len, counted, number_len, put_bytes, put_chosen, put_count, put_counted,
+    put_number,
+};
 use crate::log::RecordedEvent;
 use crate::proto::event_store::client::streams::ReadResp;
 
 /// Before each message: not compressed, and its length.
 pub(super) const PREFIX_BYTES: usize = 5;
 
-/// Protobuf's wire types.
-const VARINT: u8 = 0;
-const COUNTED: u8 = 2;
-
 /// Length of an id as text.
 const UUID_TEXT: usize = 36;
-
-/// Digits of the longest number, and its sign.
-const DIGITS: usize = 20;
 
 /// Field numbers of the protocol.
 mod field {
@@ -75,7 +72,7 @@ pub(super) fn put_event(buffer: &mut Vec<u8>, resolved: &Resolved, form: UuidFor
             .as_ref()
             .map_or(0, |shown| counted(shown.recorded_bytes))
     };
-    let position_len = position.map_or(counted(0), |at| 1 + encoded_len_varint(at));
+    let position_len = position.map_or(counted(0), chosen_len);
     let read_bytes = counted_len(&event) + counted_len(&link) + position_len;
     let bytes = counted(read_bytes);
     buffer.reserve(PREFIX_BYTES + bytes);
@@ -88,10 +85,7 @@ pub(super) fn put_event(buffer: &mut Vec<u8>, resolved: &Resolved, form: UuidFor
         }
     }
     match position {
-        Some(position) => {
-            buffer.put_u8(key(field::read::COMMIT, VARINT));
-            encode_varint(position, buffer);
-        }
+        Some(position) => put_chosen(buffer, field::read::COMMIT, position),
         None => put_count(buffer, field::read::NO_POSITION, 0),
     }
 }
@@ -129,8 +123,8 @@ impl<'a> Shown<'a> {
                 .iter()
                 .map(|(key, value)| counted(entry_len(key, value)))
                 .sum::<usize>()
-            + payload_len(&event.metadata)
-            + payload_len(&event.data);
+            + bytes_len(&event.metadata)
+            + bytes_len(&event.data);
         Self {
             event,
             form,
@@ -157,12 +151,8 @@ impl<'a> Shown<'a> {
             put_counted(buffer, field::KEY, key);
             put_counted(buffer, field::VALUE, value);
         }
-        if !event.metadata.is_empty() {
-            put_counted(buffer, recorded::CUSTOM, &event.metadata);
-        }
-        if !event.data.is_empty() {
-            put_counted(buffer, recorded::DATA, &event.data);
-        }
+        put_bytes(buffer, recorded::CUSTOM, &event.metadata);
+        put_bytes(buffer, recorded::DATA, &event.data);
     }
 }
 
@@ -201,80 +191,6 @@ fn halves_len(id: Uuid) -> usize {
 
 fn entry_len(key: &[u8], value: &[u8]) -> usize {
     counted(key.len()) + counted(value.len())
-}
-
-/// Bytes of a field that holds so many: a key of one byte, their count, and themselves.
-fn counted(bytes: usize) -> usize {
-    1 + encoded_len_varint(bytes as u64) + bytes
-}
-
-fn payload_len(payload: &[u8]) -> usize {
-    if payload.is_empty() {
-        return 0;
-    }
-    counted(payload.len())
-}
-
-/// Zero is left out, as everywhere in this version of protobuf.
-fn number_len(number: u64) -> usize {
-    if number == 0 {
-        return 0;
-    }
-    1 + encoded_len_varint(number)
-}
-
-fn put_number(buffer: &mut Vec<u8>, field: u8, number: u64) {
-    if number != 0 {
-        buffer.put_u8(key(field, VARINT));
-        encode_varint(number, buffer);
-    }
-}
-
-fn put_count(buffer: &mut Vec<u8>, field: u8, bytes: usize) {
-    buffer.put_u8(key(field, COUNTED));
-    encode_varint(bytes as u64, buffer);
-}
-
-fn put_counted(buffer: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    put_count(buffer, field, bytes.len());
-    buffer.put_slice(bytes);
-}
-
-/// All numbers of fields here are below 16, so a key is one byte.
-const fn key(field: u8, wire_type: u8) -> u8 {
-    field << 3 | wire_type
-}
-
-/// A number's decimal text.
-struct Decimal {
-    text: [u8; DIGITS],
-    start: usize,
-}
-
-impl Decimal {
-    fn of(number: i64) -> Self {
-        let mut text = [0; DIGITS];
-        let mut start = DIGITS;
-        let mut rest = number.unsigned_abs();
-        for digit in text.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-            start -= 1;
-            if rest == 0 {
-                break;
-            }
-        }
-        // The longest number has 19 digits: there is room for its sign.
-        if let (true, Some(sign)) = (number < 0, text.get_mut(start.wrapping_sub(1))) {
-            *sign = b'-';
-            start -= 1;
-        }
-        Self { text, start }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.text.get(self.start..).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -358,23 +274,6 @@ mod tests {
             // As long as the library's own: nothing is said that could be left out.
             prop_assert_eq!(buffer.len(), expected.encoded_len());
             prop_assert_eq!(ReadResp::decode(buffer).unwrap(), expected);
-        }
-
-        #[test]
-        fn numbers_are_written_as_text(number: i64) {
-            let text = number.to_string();
-            let written = Decimal::of(number);
-            prop_assert_eq!(written.as_bytes(), text.as_bytes());
-        }
-    }
-
-    #[test]
-    fn the_extremes_are_written_as_text() {
-        for number in [0, 9, 10, -1, i64::MAX, i64::MIN] {
-            assert_eq!(
-                Decimal::of(number).as_bytes(),
-                number.to_string().as_bytes()
-            );
         }
     }
 }

@@ -26,6 +26,7 @@
 mod append;
 mod batch;
 mod body;
+mod decimal;
 mod delete;
 mod derived;
 mod encode;
@@ -40,6 +41,7 @@ mod operations;
 mod pages;
 mod persistent;
 mod prompt;
+mod protobuf;
 mod read;
 mod replies;
 mod request;
