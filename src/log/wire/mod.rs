@@ -23,6 +23,7 @@
 //! could not be had from a log that is served read-only, and would be missing where nobody had switched a projection on. A
 //! stream of that name that somebody did write is served as it is.
 
+mod accept;
 mod append;
 mod batch;
 mod body;
@@ -51,6 +52,7 @@ mod streams;
 mod subscribe;
 mod users;
 
+pub(crate) use accept::accept;
 pub use errors::access_denied;
 pub use front::Gate;
 pub use node::Options;

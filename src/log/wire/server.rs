@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
+use super::accept::accept;
 use super::body::{self, Whole};
 use super::front::{Front, Gate, Served};
 use super::node::{Node, Options};
@@ -40,9 +40,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// The official server's timers know no shorter one: a call without any time is answered if that takes none.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(5);
-
-/// How long nothing is accepted after that failed: no file handle is left, mostly.
-const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a log could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -123,31 +120,16 @@ async fn run(
     loop {
         let (socket, peer) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // A peer that went away keeps nobody else waiting.
-                    if !matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-                    ) {
-                        tracing::warn!(%error, "accept failed");
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
-                    }
-                    continue;
-                }
-            },
+            accepted = accept(&listener) => accepted,
         };
-        accept(&front, &connections, socket, peer);
+        begin(&front, &connections, socket, peer);
     }
     close.send_replace(true);
     // Whoever does not end in time is cut off when the runtime goes.
     let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
 }
 
-fn accept(front: &Arc<Front>, connections: &GracefulShutdown, socket: TcpStream, peer: SocketAddr) {
-    // Small replies go out at once; a socket that refuses this only waits longer.
-    let _ = socket.set_nodelay(true);
+fn begin(front: &Arc<Front>, connections: &GracefulShutdown, socket: TcpStream, peer: SocketAddr) {
     let front = Arc::clone(front);
     let service = hyper::service::service_fn(move |request| answer(Arc::clone(&front), request));
     let mut http = auto::Builder::new(TokioExecutor::new());

@@ -4,12 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder;
 
@@ -19,6 +18,7 @@ use super::esdb::{Esdb, EsdbError};
 use super::health;
 use crate::grpc::auth::AuthLayer;
 use crate::grpc::limits::{Limits, LimitsLayer};
+use crate::log::wire::accept;
 use crate::ops::client::{CallError, Methods};
 use crate::ops::config::Config;
 use crate::proto::DESCRIPTORS;
@@ -27,9 +27,6 @@ use crate::proto::DESCRIPTORS;
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 /// ...and has so long to answer before its connection is closed.
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(20);
-
-/// How long nothing is accepted after that failed.
-const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -196,21 +193,11 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// The connections that come in. Where none can (no file handle is left, mostly) that is said, and tried again after a while: the
-/// library would try at once, for ever, and in silence.
+/// The connections that come in. The library's own stream would try again at once after a failure, for ever and in silence.
 fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    incoming.then(|accepted| async {
-        if let Err(error) = &accepted
-            && !matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-            )
-        {
-            tracing::warn!(%error, "no connection can be accepted now");
-            tokio::time::sleep(ACCEPT_AGAIN).await;
-        }
-        accepted
+    futures::stream::unfold(listener, |listener| async {
+        let (socket, _) = accept(&listener).await;
+        Some((Ok(socket), listener))
     })
 }
 
