@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::Signal;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{Config, ConfigError, Layers};
 use super::{import, telemetry, verbs};
@@ -143,10 +145,20 @@ fn serve(config: &Config) -> Result<(), Failure> {
 
 /// One worker a core; blocking work (files, SQLite) on few threads, since it waits for one disk anyway.
 fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread()
+    let runtime = Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
-        .build()
+        .build()?;
+    take_file_size_signal(&runtime)?;
+    Ok(runtime)
+}
+
+/// Lets a write beyond the limit on the size of files (`setrlimit(2)`) fail with an error that names it. Unless somebody
+/// takes the signal that comes with it, it ends the process.
+fn take_file_size_signal(runtime: &Runtime) -> std::io::Result<()> {
+    let _entered = runtime.enter();
+    // It stays taken when nobody listens any more.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
 impl SettingFlags {

@@ -1,7 +1,7 @@
 /* A disk that fails when told so. Preloaded into a server under test.
  *
- * The file named by FAULT_CONTROL holds "<what> <part of a path>": while it does, writes ("full": no room, "write": an
- * input/output error) or syncs ("sync") of files with that part in their path fail. Reads of everything go through.
+ * The file named by FAULT_CONTROL holds "<what> <part of a path>": while it does, writes ("full": no room, "quota":
+ * no more for this user, "write": an input/output error) or syncs ("sync") of files with that part in their path fail. Reads of everything go through.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,6 +29,7 @@ static int told(const char *what, int fd) {
 
 static int no_write(int fd) {
   if (told("full", fd)) return errno = ENOSPC, 1;
+  if (told("quota", fd)) return errno = EDQUOT, 1;
   if (told("write", fd)) return errno = EIO, 1;
   return 0;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use annals::log::sqlite::{Options, SqliteLog};
 use annals::log::{Direction, EventLog, Filter};
 use annals::proto::event_store::client::streams::streams_client::StreamsClient;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -69,7 +70,7 @@ async fn a_disk_that_cannot_be_written_is_waited_out_and_loses_nothing() {
     let server = disk.serve_log();
     let mut writer = Writer::of(&server, Vec::new()).await;
     let mut next = 1;
-    for what in ["full", "write"] {
+    for what in ["full", "quota", "write"] {
         writer.put(next).await.unwrap();
         disk.fault.begin(what, "/data/log.");
         for turn in 1..4 {
@@ -84,6 +85,44 @@ async fn a_disk_that_cannot_be_written_is_waited_out_and_loses_nothing() {
     let acknowledged = writer.acknowledged.clone();
     server.stop();
     assert_eq!(ids(&disk.data).await, acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_on_the_size_of_files_is_told_and_waited_out() {
+    const LIMIT_BYTES: u64 = 256 * 1024;
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start_log(&data, &[]);
+    let mut writer = Writer::of(&server, Vec::new()).await;
+    limit_files(&server, Some(LIMIT_BYTES));
+    let mut next = 1;
+    while writer.put(next).await.is_ok() {
+        next += 1;
+        assert!(next < 1_000, "the files do not stop growing");
+    }
+    // It is the server that says so: the signal that comes with the limit has not ended it.
+    for _ in 0..3 {
+        let refused = writer.put(next).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+        assert_eq!(refused.message(), "Server Is Not Ready");
+    }
+    limit_files(&server, None);
+    writer.insist(next).await;
+    writer.insist(next + 1).await;
+    let acknowledged = writer.acknowledged.clone();
+    server.stop();
+    assert_eq!(ids(&data).await, acknowledged);
+}
+
+/// What `ulimit -f` sets, for a server that runs.
+fn limit_files(server: &Server, bytes: Option<u64>) {
+    let pid = Pid::from_raw(server.pid().cast_signed()).unwrap();
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    let limit = Rlimit {
+        current: bytes.or(maximum),
+        maximum,
+    };
+    prlimit(Some(pid), Resource::Fsize, limit).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
