@@ -8,12 +8,18 @@
 //!
 //! It may lag behind the log after a crash (`synchronous=NORMAL`): the events in between are handled once more.
 
+mod parked;
+mod timers;
+
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::kernel::{Moment, Position};
+pub use self::parked::ParkedEvent;
+use self::parked::park;
+pub use self::timers::Timer;
+use crate::kernel::Position;
 
 /// The store cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -24,36 +30,6 @@ pub enum StoreError {
     /// Of several servers on one log, only the one that runs the processes may change what is parked.
     #[error("another server runs the processes now: ask that one")]
     Elsewhere,
-}
-
-/// An event that a process could not handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedEvent {
-    /// The process.
-    pub process: String,
-    /// The service whose log holds it.
-    pub service: String,
-    /// Where.
-    pub position: Position,
-    /// Its stream.
-    pub stream: String,
-    /// Its type.
-    pub event_type: String,
-    /// What went wrong; empty where it waits behind another of its stream.
-    pub cause: String,
-    /// When it was parked.
-    pub parked_at: Moment,
-}
-
-/// Something that falls due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timer {
-    /// What it is about; one timer a key.
-    pub key: String,
-    /// When.
-    pub due: Moment,
-    /// What its process wants to know then.
-    pub payload: String,
 }
 
 /// See the module.
@@ -148,18 +124,6 @@ impl ProcessStore {
         Ok(())
     }
 
-    /// The streams of `service` that wait behind a parked event of `process`.
-    pub fn blocked_streams(&self, process: &str, service: &str) -> Result<Vec<String>, StoreError> {
-        let connection = self.lock();
-        let mut select = connection.prepare_cached(
-            "SELECT DISTINCT stream FROM parked WHERE process = ?1 AND service = ?2",
-        )?;
-        let streams = select
-            .query_map(params![process, service], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        Ok(streams)
-    }
-
     /// Takes over what another server has come to: position and parked events of one process in one service.
     pub(super) fn adopt(
         &self,
@@ -180,160 +144,6 @@ impl ProcessStore {
         transaction.commit()?;
         Ok(())
     }
-
-    /// Everything that `process` has parked of `service`, in order.
-    pub(super) fn parked_of(
-        &self,
-        process: &str,
-        service: &str,
-    ) -> Result<Vec<ParkedEvent>, StoreError> {
-        let connection = self.lock();
-        let mut select = connection.prepare_cached(
-            "SELECT process, service, position, stream, event_type, cause, parked_at FROM parked
-             WHERE process = ?1 AND service = ?2 ORDER BY position",
-        )?;
-        let rows = select
-            .query_map(params![process, service], parked_row)?
-            .collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
-    /// What is parked, oldest first: of one process, or of all; at most `limit`, after the first `offset`.
-    pub fn parked(
-        &self,
-        process: Option<&str>,
-        limit: usize,
-        offset: usize,
-    ) -> Result<Vec<ParkedEvent>, StoreError> {
-        let connection = self.lock();
-        let mut select = connection.prepare_cached(
-            "SELECT process, service, position, stream, event_type, cause, parked_at FROM parked
-             WHERE ?1 IS NULL OR process = ?1 ORDER BY parked_at, process, service, position LIMIT ?2 OFFSET ?3",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        let rows = select
-            .query_map(params![process, limit, offset], parked_row)?
-            .collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
-    /// The parked events of one stream, in order.
-    pub fn parked_of_stream(
-        &self,
-        process: &str,
-        service: &str,
-        stream: &str,
-    ) -> Result<Vec<ParkedEvent>, StoreError> {
-        let connection = self.lock();
-        let mut select = connection.prepare_cached(
-            "SELECT process, service, position, stream, event_type, cause, parked_at FROM parked
-             WHERE process = ?1 AND service = ?2 AND stream = ?3 ORDER BY position",
-        )?;
-        let rows = select
-            .query_map(params![process, service, stream], parked_row)?
-            .collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
-    /// At most `limit` parked events of `process`, by service and position, from after the given one on.
-    pub fn parked_after(
-        &self,
-        process: &str,
-        after: Option<(&str, Position)>,
-        limit: usize,
-    ) -> Result<Vec<ParkedEvent>, StoreError> {
-        let connection = self.lock();
-        let mut select = connection.prepare_cached(
-            "SELECT process, service, position, stream, event_type, cause, parked_at FROM parked
-             WHERE process = ?1 AND (service, position) > (?2, ?3) ORDER BY service, position LIMIT ?4",
-        )?;
-        let (service, position) = after.unwrap_or(("", Position::START));
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = select
-            .query_map(
-                params![process, service, number(position), limit],
-                parked_row,
-            )?
-            .collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
-    /// How many events of `process` are parked.
-    pub fn parked_count(&self, process: &str) -> Result<u64, StoreError> {
-        let count: i64 = self
-            .lock()
-            .prepare_cached("SELECT count(*) FROM parked WHERE process = ?1")?
-            .query_row([process], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
-    }
-
-    /// Takes an event off the list: it was handled, or an operator passes it over.
-    pub fn unpark(
-        &self,
-        process: &str,
-        service: &str,
-        position: Position,
-    ) -> Result<bool, StoreError> {
-        let gone = self
-            .lock()
-            .prepare_cached(
-                "DELETE FROM parked WHERE process = ?1 AND service = ?2 AND position = ?3",
-            )?
-            .execute(params![process, service, number(position)])?;
-        Ok(gone > 0)
-    }
-
-    /// Says anew why an event is parked.
-    pub fn repark(&self, event: &ParkedEvent) -> Result<(), StoreError> {
-        park(&self.lock(), event)
-    }
-
-    /// Sets (or moves) a timer.
-    pub fn set_timer(&self, process: &str, timer: &Timer) -> Result<(), StoreError> {
-        self.lock()
-            .prepare_cached(
-                "INSERT INTO timer VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET due = excluded.due, payload = excluded.payload",
-            )?
-            .execute(params![
-                process,
-                timer.key,
-                timer.due.unix_micros(),
-                timer.payload
-            ])?;
-        Ok(())
-    }
-
-    /// What is due by `now`, soonest first.
-    pub fn due_timers(
-        &self,
-        process: &str,
-        now: Moment,
-        limit: u32,
-    ) -> Result<Vec<Timer>, StoreError> {
-        let connection = self.lock();
-        let mut select = connection
-            .prepare_cached("SELECT key, due, payload FROM timer WHERE process = ?1 AND due <= ?2 ORDER BY due LIMIT ?3")?;
-        let timers = select
-            .query_map(params![process, now.unix_micros(), limit], |row| {
-                Ok(Timer {
-                    key: row.get(0)?,
-                    due: Moment::from_unix_micros(row.get(1)?).unwrap_or(Moment::EPOCH),
-                    payload: row.get(2)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
-        Ok(timers)
-    }
-
-    /// Forgets a timer.
-    pub fn clear_timer(&self, process: &str, key: &str) -> Result<(), StoreError> {
-        self.lock()
-            .prepare_cached("DELETE FROM timer WHERE process = ?1 AND key = ?2")?
-            .execute([process, key])?;
-        Ok(())
-    }
 }
 
 fn put_position(
@@ -348,35 +158,6 @@ fn put_position(
         )?
         .execute(params![process, service, number(position)])?;
     Ok(())
-}
-
-fn park(connection: &Connection, event: &ParkedEvent) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO parked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET cause = excluded.cause",
-        )?
-        .execute(params![
-            event.process,
-            event.service,
-            number(event.position),
-            event.stream,
-            event.event_type,
-            event.cause,
-            event.parked_at.unix_micros()
-        ])?;
-    Ok(())
-}
-
-fn parked_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ParkedEvent> {
-    Ok(ParkedEvent {
-        process: row.get(0)?,
-        service: row.get(1)?,
-        position: Position(row.get::<_, i64>(2)?.unsigned_abs()),
-        stream: row.get(3)?,
-        event_type: row.get(4)?,
-        cause: row.get(5)?,
-        parked_at: Moment::from_unix_micros(row.get(6)?).unwrap_or(Moment::EPOCH),
-    })
 }
 
 /// Positions are at most `i64::MAX` (see [`crate::kernel::Revision`]).
