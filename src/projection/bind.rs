@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::object::{Object, Text};
 use crate::kernel::PERSONAL;
 use crate::log::RecordedEvent;
 
@@ -200,45 +198,6 @@ fn not_json(part: &'static str, error: &serde_json::Error) -> BindError {
     BindError::NotJson {
         part,
         problem: error.to_string(),
-    }
-}
-
-/// Text that is borrowed where it holds no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// A JSON object whose values are not looked into yet. Events have few fields: a list is quicker than a map.
-#[derive(Default)]
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Object<'a> {
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| *value)
-    }
-}
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(16);
-                while let Some((Text(key), value)) = map.next_entry()? {
-                    fields.push((key, value));
-                }
-                Ok(Object(fields))
-            }
-        }
-        deserializer.deserialize_map(Fields)
     }
 }
 

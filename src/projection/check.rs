@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::bind::COMMON;
-use super::folder::Model;
+use super::model::Model;
 use super::sql::{nearest, parameters};
-use super::sqlite;
+use super::statements;
 use crate::kernel::EventShape;
 
 /// The events that are known, by the service that writes them.
@@ -97,7 +97,7 @@ pub fn check(model: &Model, catalogue: &Catalogue) -> Vec<Finding> {
             find("on/_any.sql", problem);
         }
     }
-    if let Err((file, problem)) = sqlite::try_out(model) {
+    if let Err((file, problem)) = statements::try_out(model) {
         find(&file, problem);
     }
     findings

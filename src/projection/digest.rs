@@ -16,8 +16,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde_json::{Map, Value};
 
+use super::directory::{generations, model_names};
 use super::file;
-use super::generation::{generations, model_names};
 use super::readers;
 use super::store::StoreError;
 

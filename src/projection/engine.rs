@@ -8,8 +8,8 @@ use futures::future::try_join_all;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::folder::Model;
 use super::generation::Generation;
+use super::model::Model;
 use super::parked::ParkedEvent;
 use super::query::{self, Ask, QueryError, Rows};
 use super::rebuild::{Operation, Operations, Slot};

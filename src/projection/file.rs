@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
-use super::folder::Model;
+use super::model::Model;
 use super::store::StoreError;
 use crate::kernel::Position;
 

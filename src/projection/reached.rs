@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::generation::{generations, model_names};
+use super::directory::{generations, model_names};
 use super::store::StoreError;
 use super::{file, readers};
 use crate::kernel::Position;

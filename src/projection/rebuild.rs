@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::folder::Model;
-use super::generation::{Generation, Opened};
+use super::generation::Generation;
+use super::model::Model;
+use super::opened::Opened;
 use super::{ProjectionError, Settings, Source};
 use crate::kernel::{Moment, Position, derived_id};
 
@@ -109,7 +110,7 @@ impl Slot {
         let stale = opened.model.digest() != model.digest();
         let live = opened.model.clone();
         let slot = Arc::new(Self {
-            live: RwLock::new(opened.start(pick(&logs, &live), &settings)),
+            live: RwLock::new(Generation::start(opened, pick(&logs, &live), &settings)),
             model,
             sources: logs,
             operations,
@@ -176,7 +177,7 @@ impl Slot {
         let passed = (old.model.digest() == model.digest()).then(|| old.path.clone());
         let opened =
             blocking(move || Opened::new(&dir, &model, number, false, passed.as_deref())).await?;
-        let fresh = opened.start(pick(&self.sources, &self.model), &self.settings);
+        let fresh = Generation::start(opened, pick(&self.sources, &self.model), &self.settings);
         let outcome = self.follow(&fresh, &old, operation).await;
         if let Err(error) = outcome {
             fresh.make_obsolete();

@@ -2,34 +2,25 @@
 //!
 //! What else is in the file: see [`super::file`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 
-use super::bind::{BindError, Bound, Facts, Param};
 use super::file;
-use super::folder::Model;
+use super::model::Model;
 use super::parked;
-use super::sql;
+use super::statements::Statements;
 use super::store::{Batch, Counts, Retried, Store, StoreError};
 use crate::kernel::{Moment, Position};
 use crate::log::RecordedEvent;
-
-/// A statement of an `on/` file and where its parameters come from, by index.
-struct Prepared {
-    sql: String,
-    params: Vec<Param>,
-}
 
 /// One generation of one read model.
 pub(super) struct SqliteStore {
     conn: Connection,
     sources: Vec<String>,
     positions: Vec<Position>,
-    any: Vec<Prepared>,
-    on: HashMap<String, Vec<Prepared>>,
+    statements: Statements,
     /// Streams that have parked events, by source.
     held: HashSet<(usize, String)>,
     passed: HashSet<(usize, u64)>,
@@ -51,8 +42,7 @@ impl SqliteStore {
 
     fn with(conn: Connection, model: &Model) -> Result<Self, StoreError> {
         let mut store = Self {
-            any: Vec::new(),
-            on: HashMap::new(),
+            statements: Statements::of(model, &conn)?,
             held: HashSet::new(),
             passed: HashSet::new(),
             counts: Counts::default(),
@@ -60,13 +50,6 @@ impl SqliteStore {
             positions: Vec::new(),
             conn,
         };
-        if let Some(text) = &model.any {
-            store.any = prepare(&store.conn, text)?;
-        }
-        for (event_type, text) in &model.on {
-            let prepared = prepare(&store.conn, text)?;
-            store.on.insert(event_type.clone(), prepared);
-        }
         for service in &store.sources {
             let (position, skipped): (i64, i64) = store.conn.query_row(
                 "SELECT position, skipped FROM annals_checkpoint WHERE service = ?1",
@@ -157,15 +140,7 @@ impl SqliteStore {
             newly_held.insert((*source, event.stream.to_string()));
             parked += 1;
         }
-        for ((service, position), skipped) in
-            self.sources.iter().zip(&batch.positions).zip(&skipped)
-        {
-            tx.prepare_cached(
-                "UPDATE annals_checkpoint SET position = ?2, skipped = skipped + ?3
-                 WHERE service = ?1 AND position < ?2",
-            )?
-            .execute(params![service, position.0.cast_signed(), skipped])?;
-        }
+        self.move_checkpoints(&batch.positions, &skipped)?;
         fail::fail_point!("projection::before_commit");
         tx.commit()?;
         fail::fail_point!("projection::after_commit");
@@ -174,6 +149,17 @@ impl SqliteStore {
         self.counts.skipped += skipped.iter().sum::<i64>().cast_unsigned();
         for (position, reached) in self.positions.iter_mut().zip(&batch.positions) {
             *position = (*position).max(*reached);
+        }
+        Ok(())
+    }
+
+    fn move_checkpoints(&self, positions: &[Position], skipped: &[i64]) -> Result<(), StoreError> {
+        let mut update = self.conn.prepare_cached(
+            "UPDATE annals_checkpoint SET position = ?2, skipped = skipped + ?3
+             WHERE service = ?1 AND position < ?2",
+        )?;
+        for ((service, position), skipped) in self.sources.iter().zip(positions).zip(skipped) {
+            update.execute(params![service, position.0.cast_signed(), skipped])?;
         }
         Ok(())
     }
@@ -201,31 +187,15 @@ impl SqliteStore {
         alone: bool,
     ) -> Result<(), StoreError> {
         if !alone {
-            return self.run(service, event);
+            return self.statements.run(&self.conn, service, event);
         }
         self.conn.execute_batch("SAVEPOINT annals_event")?;
-        let outcome = self.run(service, event);
+        let outcome = self.statements.run(&self.conn, service, event);
         if outcome.is_err() {
             self.conn.execute_batch("ROLLBACK TO annals_event")?;
         }
         self.conn.execute_batch("RELEASE annals_event")?;
         outcome
-    }
-
-    fn run(&self, service: &str, event: &RecordedEvent) -> Result<(), StoreError> {
-        let specific = self.on.get(&*event.event_type);
-        if specific.is_none() && self.any.is_empty() {
-            return Ok(());
-        }
-        let facts = Facts::read(service, event)?;
-        for prepared in self.any.iter().chain(specific.into_iter().flatten()) {
-            let mut statement = self.conn.prepare_cached(&prepared.sql)?;
-            for (index, param) in prepared.params.iter().enumerate() {
-                statement.raw_bind_parameter(index + 1, facts.value(param)?)?;
-            }
-            statement.raw_execute()?;
-        }
-        Ok(())
     }
 
     /// Tries the parked events of `stream` in order until one fails.
@@ -356,62 +326,5 @@ impl Store for SqliteStore {
                 .execute("UPDATE annals_model SET closed = 1", [])?;
         }
         Ok(())
-    }
-}
-
-/// Whether the schema, every `on/` statement and every query of `model` stand; else the file that does not, and why. Needs no disk.
-pub(super) fn try_out(model: &Model) -> Result<(), (String, String)> {
-    let at = |file: &str| {
-        let file = file.to_owned();
-        move |error: String| (file, error)
-    };
-    let conn = Connection::open_in_memory().map_err(|error| at("")(error.to_string()))?;
-    conn.execute_batch(&model.schema)
-        .map_err(|error| at("schema.sql")(error.to_string()))?;
-    let any = model.any.iter().map(|text| ("_any", text));
-    let on = model.on.iter().map(|(name, text)| (name.as_str(), text));
-    for (name, text) in any.chain(on) {
-        prepare(&conn, text).map_err(|error| at(&format!("on/{name}.sql"))(error.to_string()))?;
-    }
-    for (name, text) in &model.queries {
-        super::readers::plan(&conn, text).map_err(at(&format!("query/{name}.sql")))?;
-    }
-    Ok(())
-}
-
-fn prepare(conn: &Connection, text: &str) -> Result<Vec<Prepared>, StoreError> {
-    let mut list = Vec::new();
-    for sql in sql::statements(text) {
-        let statement = conn.prepare(&sql)?;
-        let mut params = Vec::with_capacity(statement.parameter_count());
-        for index in 1..=statement.parameter_count() {
-            let name = statement
-                .parameter_name(index)
-                .and_then(|name| name.strip_prefix(':'))
-                .ok_or_else(|| {
-                    StoreError::Permanent("a parameter is not written as :name".to_owned())
-                })?;
-            params.push(Param::of(name));
-        }
-        drop(statement);
-        list.push(Prepared { sql, params });
-    }
-    Ok(list)
-}
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Integer(value) => ValueRef::Integer(*value),
-            Self::Real(value) => ValueRef::Real(*value),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-        }))
-    }
-}
-
-impl From<BindError> for StoreError {
-    fn from(error: BindError) -> Self {
-        Self::Permanent(error.to_string())
     }
 }

@@ -8,27 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream;
-use futures::stream::{BoxStream, SelectAll, StreamExt as _};
+use futures::stream::StreamExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::gather::{Feed, Gathered, gather};
 use super::store::{Batch, Counts, Retried, Store, StoreError};
 use super::{Clock, Source};
 use crate::kernel::{Moment, Position};
-use crate::log::{Delivery, Filter, ReadError};
+use crate::log::{Filter, ReadError};
 
-/// Events in one transaction at most. Each page that they touch is written once: more events, fewer pages an event.
-const BATCH_EVENTS: usize = 20_000;
-/// Bytes of payload in one transaction at most; bounds memory where events are large.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// A batch of so many events means that more are coming: waiting a little then makes the next one larger, and a larger one
 /// is cheaper an event. One command after another never waits.
 const BUSY_EVENTS: usize = 16;
 const LINGER: Duration = Duration::from_millis(50);
 /// A batch of so many events was not just written: there is a store of them to work off, in batches as large as can be.
 const MANY_EVENTS: usize = 1_000;
-/// How long such a batch waits for the next page of a log, and how long it is gathered at most.
-const PAGE_PATIENCE: Duration = Duration::from_millis(10);
-const LONGEST_GATHERING: Duration = Duration::from_secs(1);
 /// Positions that may pass without an event of ours before the checkpoint is written all the same.
 const QUIET_POSITIONS: u64 = 50_000;
 /// First and longest pause between two tries.
@@ -67,20 +61,6 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     /// The file will not be needed again: no need to sync it.
     pub(super) obsolete: Arc<AtomicBool>,
-}
-
-type Feed = SelectAll<BoxStream<'static, (usize, Result<Delivery, ReadError>)>>;
-
-/// What the feed delivered since the last batch was applied.
-#[derive(Default)]
-struct Gathered {
-    batch: Batch,
-    bytes: usize,
-    caught_up: Vec<usize>,
-    /// Something was delivered.
-    begun: bool,
-    /// The feed ended with it, after what was gathered.
-    error: Option<ReadError>,
 }
 
 impl Worker {
@@ -290,76 +270,4 @@ impl Worker {
 /// Returns at once where it was told before, and where nobody is left who could tell.
 async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
-}
-
-/// Waits for something, then takes what is there at once, and while much is to come what comes soon. May be abandoned at
-/// any time: what was gathered stays.
-async fn gather(feed: &mut Feed, gathered: &mut Gathered, behind: bool) {
-    let patience = if behind {
-        PAGE_PATIENCE
-    } else {
-        Duration::ZERO
-    };
-    if !gathered.begun {
-        let next = feed.next().await;
-        if gathered.take(next) {
-            return;
-        }
-    }
-    let more = async {
-        while let Ok(next) = tokio::time::timeout(patience, feed.next()).await {
-            if gathered.take(next) {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(LONGEST_GATHERING, more).await.ok();
-}
-
-impl Gathered {
-    fn from(positions: Vec<Position>) -> Self {
-        let events = Vec::new();
-        Self {
-            batch: Batch { events, positions },
-            ..Self::default()
-        }
-    }
-
-    /// Whether it is enough.
-    fn take(&mut self, next: Option<(usize, Result<Delivery, ReadError>)>) -> bool {
-        // A feed never ends without an error.
-        let Some((source, delivery)) = next else {
-            return true;
-        };
-        self.begun = true;
-        let reached = match delivery {
-            Ok(Delivery::Events(events)) => {
-                let reached = events.last().map(|event| event.position);
-                let bytes = events
-                    .iter()
-                    .map(|event| event.data.len() + event.metadata.len());
-                self.bytes += bytes.sum::<usize>();
-                let events = events.into_iter().map(|event| (source, event));
-                self.batch.events.extend(events);
-                reached
-            }
-            Ok(Delivery::Checkpoint(position)) => Some(position),
-            Ok(Delivery::CaughtUp(position)) => {
-                self.caught_up.push(source);
-                Some(position)
-            }
-            Err(error) => {
-                self.error = Some(error);
-                return true;
-            }
-        };
-        if let (Some(position), Some(reached)) = (self.batch.positions.get_mut(source), reached) {
-            *position = (*position).max(reached);
-        }
-        self.is_full()
-    }
-
-    fn is_full(&self) -> bool {
-        self.batch.events.len() >= BATCH_EVENTS || self.bytes >= BATCH_BYTES
-    }
 }
