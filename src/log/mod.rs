@@ -49,14 +49,18 @@ mod compare;
 pub mod contract;
 pub mod eventstoredb;
 mod filter;
+mod heads;
 pub mod memory;
 mod model;
 pub mod rules;
 pub mod sqlite;
 mod system_events;
 pub mod wire;
+#[cfg(test)]
+pub(crate) mod witness;
 
 pub use filter::{Expression, Filter, InvalidExpression, Match, Undecided};
+pub use heads::heads;
 pub use model::{
     AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, LeftOut, NewEvent,
     ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, Survey,

@@ -141,14 +141,16 @@ impl Processes {
 
     /// How far everything is.
     pub async fn status(&self) -> Result<Vec<ProcessStatus>, ReadError> {
+        let heads: HashMap<_, _> = self.heads().await?.into_iter().collect();
         let mut status = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             let progress = lane.progress.borrow().clone();
+            let head = heads.get(lane.source.service).copied().unwrap_or_default();
             status.push(ProcessStatus {
                 process: lane.process.name(),
                 service: lane.source.service,
                 position: progress.position,
-                head: lane.log.head().await?,
+                head: head.max(progress.position),
                 parked: self
                     .store
                     .parked_count(lane.process.name())
@@ -157,6 +159,14 @@ impl Processes {
             });
         }
         Ok(status)
+    }
+
+    /// What each process tries again, by process and service. Asks no log.
+    pub fn troubles(&self) -> impl Iterator<Item = (&'static str, &'static str, Option<String>)> {
+        self.lanes.iter().map(|lane| {
+            let trouble = lane.progress.borrow().trouble.clone();
+            (lane.process.name(), lane.source.service, trouble)
+        })
     }
 
     /// Whether it is this server that runs them.

@@ -2,7 +2,7 @@
 
 use super::runner::Processes;
 use crate::kernel::{ConsistencyToken, Position};
-use crate::log::ReadError;
+use crate::log::{ReadError, heads};
 
 /// Services that one command's consequences can pass through, one after another: an evaluation (1) makes attendance and
 /// tasks report (2), the evaluation notes both and finalises the KPIs (3), the placement completes (4), rooms
@@ -32,17 +32,14 @@ impl Processes {
         Ok(())
     }
 
-    async fn heads(&self) -> Result<Vec<(&'static str, Position)>, ReadError> {
-        let mut heads: Vec<(&'static str, Position)> = Vec::new();
-        for lane in &self.lanes {
-            if !heads
-                .iter()
-                .any(|(service, _)| *service == lane.source.service)
-            {
-                heads.push((lane.source.service, lane.log.head().await?));
-            }
-        }
-        Ok(heads)
+    /// Where each log of a lane ends.
+    pub(super) async fn heads(&self) -> Result<Vec<(&'static str, Position)>, ReadError> {
+        let logs = self
+            .lanes
+            .iter()
+            .map(|lane| (lane.source.service, &*lane.log));
+        let heads = heads(logs.collect()).await.into_iter();
+        heads.map(|(service, head)| Ok((service, head?))).collect()
     }
 
     async fn passed(&self, points: &[(&str, Position)]) {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Process, ProcessError, ProcessStore, Processes, Source};
 use crate::kernel::{ConsistencyToken, Moment, Position, StreamName};
 use crate::log::memory::MemoryLog;
+use crate::log::witness::Witness;
 use crate::log::{EventLog, Expected, NewEvent, RecordedEvent};
 
 fn clock() -> Moment {
@@ -288,10 +289,15 @@ async fn settling_waits_for_the_last_consequence_of_the_longest_chain() {
     ];
     let names = ["a", "b", "c", "d", "e"];
     let chain: Vec<MemoryLog> = names.iter().map(|_| MemoryLog::new()).collect();
+    // Those that are followed: each answers only when all are asked.
+    let gate = Arc::new(tokio::sync::Barrier::new(HOPS.len()));
     let logs = names
         .iter()
         .zip(&chain)
-        .map(|(name, log)| (*name, Arc::new(log.clone()) as Arc<dyn EventLog>))
+        .map(|(name, log)| {
+            let log = Witness::of(log.clone()).behind(&gate);
+            (*name, Arc::new(log) as Arc<dyn EventLog>)
+        })
         .collect();
     let dir = tempfile::tempdir().unwrap();
     let relays = HOPS

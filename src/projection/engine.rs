@@ -17,7 +17,7 @@ use super::sql::nearest;
 use super::store::Retried;
 use super::{ProjectionError, Settings, Source};
 use crate::kernel::{ConsistencyToken, Position};
-use crate::log::EventLog;
+use crate::log::{EventLog, heads};
 
 /// All read models of a server, at work. Cheap to clone.
 #[derive(Clone)]
@@ -158,20 +158,32 @@ impl Projections {
 
     /// How every model stands, by name.
     pub async fn status(&self) -> Vec<ProjectionStatus> {
-        let mut all = Vec::with_capacity(self.slots.len());
-        for (name, slot) in self.slots.iter() {
-            let live = slot.live();
+        let live = self.slots.iter();
+        let live: Vec<_> = live.map(|(name, slot)| (name, slot, slot.live())).collect();
+        // Each log once, however many models follow it.
+        let mut logs = BTreeMap::new();
+        for (_, slot, live) in &live {
+            for service in &live.model.sources {
+                logs.extend(slot.log(service).map(|log| (service.as_str(), log)));
+            }
+        }
+        let heads = heads(logs).await;
+        let mut all = Vec::with_capacity(live.len());
+        for (name, slot, live) in &live {
             let progress = live.progress.borrow().clone();
             let mut sources = Vec::new();
             for (service, position) in live.model.sources.iter().zip(progress.positions) {
+                let head = heads
+                    .get(service.as_str())
+                    .and_then(|head| head.as_ref().ok());
                 sources.push(SourceStatus {
                     service: service.clone(),
                     position,
-                    head: slot.head(service).await.unwrap_or(position).max(position),
+                    head: head.map_or(position, |head| *head.max(&position)),
                 });
             }
             all.push(ProjectionStatus {
-                name: name.clone(),
+                name: (*name).clone(),
                 rebuilding: slot.is_rebuilding(),
                 failure: progress.failure,
                 sources,
@@ -180,6 +192,15 @@ impl Projections {
             });
         }
         all
+    }
+
+    /// Why a model does not get on, where it does not; by name. Asks no log.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(String, Option<String>)> {
+        self.slots
+            .iter()
+            .map(|(name, slot)| (name.clone(), slot.live().progress.borrow().failure.clone()))
+            .collect()
     }
 
     /// Begins to build `model` anew beside the live one. The same request id answers the same operation.

@@ -10,7 +10,8 @@ use super::generation::Generation;
 use super::model::Model;
 use super::opened::Opened;
 use super::{ProjectionError, Settings, Source};
-use crate::kernel::{Moment, Position, derived_id};
+use crate::kernel::{Moment, derived_id};
+use crate::log::{EventLog, heads};
 
 /// Operations that are remembered; the oldest are forgotten first.
 const MAX_OPERATIONS: usize = 64;
@@ -133,13 +134,11 @@ impl Slot {
         self.operations.runs(&self.model.name)
     }
 
-    /// Where the log of one of the model's sources ends.
-    pub(super) async fn head(&self, service: &str) -> Option<Position> {
-        let source = self
-            .sources
-            .iter()
-            .find(|source| source.service == service)?;
-        source.log.head().await.ok()
+    /// The log of a service.
+    pub(super) fn log(&self, service: &str) -> Option<&dyn EventLog> {
+        let mut sources = self.sources.iter();
+        let source = sources.find(|source| source.service == service)?;
+        Some(&*source.log)
     }
 
     /// Begins a rebuild. The same request id, and a request while one runs, answer that operation.
@@ -200,10 +199,12 @@ impl Slot {
         old: &Generation,
         operation: &str,
     ) -> Result<(), ProjectionError> {
-        let mut ends = 0;
-        for source in pick(&self.sources, &self.model) {
-            ends += source.log.head().await.unwrap_or_default().0;
-        }
+        let sources = pick(&self.sources, &self.model);
+        let logs = sources
+            .iter()
+            .map(|source| (source.service.as_str(), &*source.log));
+        let heads = heads(logs.collect()).await.into_values();
+        let ends = heads.map(|head| head.unwrap_or_default().0).sum();
         let mut closing = self.closing.clone();
         let mut progress = fresh.progress.clone();
         loop {

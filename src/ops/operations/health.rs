@@ -1,34 +1,32 @@
 //! Health in detail: every log, projection and process by name.
 
-use tonic::Status;
-
 use super::Operations;
 use crate::log::Health;
 use crate::proto::annals::operations::v1::{ComponentHealth, GetHealthDetailsResponse};
 
 impl Operations {
-    /// Asks every part.
-    pub(super) async fn health(&self) -> Result<GetHealthDetailsResponse, Status> {
+    /// Asks every part, and no log: one that does not answer holds this answer up no more than another.
+    pub(super) fn health(&self) -> GetHealthDetailsResponse {
         let mut components: Vec<ComponentHealth> = self
             .logs
             .iter()
             .map(|(service, log)| log_health(service, &log.health().borrow()))
             .collect();
-        for projection in self.projections.status().await {
-            let name = format!("projection/{}", projection.name);
-            components.push(component(name, "FAILED", projection.failure));
+        for (model, failure) in self.projections.failures() {
+            let name = format!("projection/{model}");
+            components.push(component(name, "FAILED", failure));
         }
-        for process in self.process_status().await? {
-            let name = format!("process/{}/{}", process.process, process.service);
-            components.push(component(name, "DEGRADED", process.trouble));
+        for (process, service, trouble) in self.processes.troubles() {
+            let name = format!("process/{process}/{service}");
+            components.push(component(name, "DEGRADED", trouble));
         }
         components.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(GetHealthDetailsResponse {
+        GetHealthDetailsResponse {
             serving: components
                 .iter()
                 .all(|component| component.state == "SERVING"),
             components,
-        })
+        }
     }
 }
 

@@ -186,7 +186,7 @@ impl OperationsService for Operations {
         request: Request<GetHealthDetailsRequest>,
     ) -> Reply<GetHealthDetailsResponse> {
         admit("operations.GetHealthDetails", request)?;
-        self.health().await.map(Response::new)
+        Ok(Response::new(self.health()))
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::kernel::{ConsistencyToken, Moment, Position, StreamName, derived_id};
 use crate::log::memory::MemoryLog;
+use crate::log::witness::Witness;
 use crate::log::{EventLog, Expected, NewEvent};
 use crate::projection::{Ask, Model, Projections, QueryError, Retried, Rows, Settings};
 
@@ -103,6 +104,29 @@ async fn append(log: &MemoryLog, stream: &str, event_type: &str, data: String) -
         .await
         .unwrap()
         .position
+}
+
+#[tokio::test]
+async fn for_the_status_of_all_models_each_log_is_asked_once_and_side_by_side() {
+    let gate = Arc::new(tokio::sync::Barrier::new(2));
+    let log = || Arc::new(Witness::of(MemoryLog::new()).behind(&gate));
+    let (one, two) = (log(), log());
+    let logs: [(_, Arc<dyn EventLog>); 2] = [("one", one.clone()), ("two", two.clone())];
+    let logs = HashMap::from(logs);
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        dir: dir.path().to_path_buf(),
+        clock: || Moment::EPOCH,
+        threads: tokio::runtime::Handle::current(),
+    };
+    let again = Model {
+        name: "again".into(),
+        ..words()
+    };
+    let projections = Projections::start([words(), again], &logs, settings);
+    let projections = projections.await.unwrap();
+    assert_eq!(projections.status().await.len(), 2);
+    assert_eq!((one.heads(), two.heads()), (1, 1));
 }
 
 fn ask<'a>(query: &'a str, parameters: &'a Map<String, Value>) -> Ask<'a> {

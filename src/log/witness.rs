@@ -1,0 +1,140 @@
+//! A log for tests that counts what is read of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::sync::{Barrier, watch};
+
+use super::memory::MemoryLog;
+use super::{
+    AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
+    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice,
+};
+use crate::kernel::{Position, StreamName};
+
+/// A log in memory, and how much was read of it.
+#[derive(Default)]
+pub(crate) struct Witness {
+    log: MemoryLog,
+    heads: AtomicUsize,
+    events: AtomicUsize,
+    gate: Option<Arc<Barrier>>,
+}
+
+impl Witness {
+    /// Of `log`.
+    pub(crate) fn of(log: MemoryLog) -> Self {
+        Self {
+            log,
+            ..Self::default()
+        }
+    }
+
+    /// The same; it says where it ends only when so many logs as `gate` is for are asked at the same time.
+    pub(crate) fn behind(mut self, gate: &Arc<Barrier>) -> Self {
+        self.gate = Some(Arc::clone(gate));
+        self
+    }
+
+    /// How often it was asked for its end.
+    pub(crate) fn heads(&self) -> usize {
+        self.heads.load(Ordering::SeqCst)
+    }
+
+    /// How many events were read of all of it.
+    pub(crate) fn events(&self) -> usize {
+        self.events.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl EventLog for Witness {
+    async fn append(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        self.log.append(stream, expected, events).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamSlice, ReadError> {
+        self.log.read_stream(stream, from, direction, limit).await
+    }
+
+    async fn read_all(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<AllSlice, ReadError> {
+        let slice = self.log.read_all(from, direction, limit, filter).await?;
+        self.events.fetch_add(slice.events.len(), Ordering::SeqCst);
+        Ok(slice)
+    }
+
+    fn subscribe(
+        &self,
+        from: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>> {
+        self.log.subscribe(from, filter)
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        self.heads.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = &self.gate {
+            gate.wait().await;
+        }
+        self.log.head().await
+    }
+
+    async fn metadata(
+        &self,
+        stream: &StreamName,
+    ) -> Result<(StreamMetadata, Option<u64>), ReadError> {
+        self.log.metadata(stream).await
+    }
+
+    async fn set_metadata(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        metadata: StreamMetadata,
+    ) -> Result<Appended, AppendError> {
+        self.log.set_metadata(stream, expected, metadata).await
+    }
+
+    async fn delete(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError> {
+        self.log.delete(stream, expected).await
+    }
+
+    async fn tombstone(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+    ) -> Result<Position, AppendError> {
+        self.log.tombstone(stream, expected).await
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.log.health()
+    }
+
+    async fn close(&self) {
+        self.log.close().await;
+    }
+}
