@@ -3,6 +3,8 @@
 use eventstore::{
     Error, ReadAllOptions, ReadEvent, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition,
 };
+use futures::FutureExt as _;
+use futures::future::try_join;
 
 use super::cluster::{Cluster, step};
 use super::convert::recorded;
@@ -24,6 +26,13 @@ struct Page {
     missing: bool,
 }
 
+/// What a stream that was read turned out to be.
+enum Look {
+    Found(Page),
+    /// It is not there, or not any more.
+    Missing(StreamMetadata),
+}
+
 impl Cluster {
     /// See [`EventLog::read_stream`](crate::log::EventLog::read_stream).
     pub(super) async fn read(
@@ -41,11 +50,13 @@ impl Cluster {
             (direction, limit)
         };
         let fail = |trouble: Trouble| trouble.of_read(Some(stream));
-        let page = self.page_of(stream, from, direction, limit.saturating_add(1));
-        let page = page.await.map_err(fail)?;
-        if page.missing {
-            return self.missing(stream).await.map_err(fail);
-        }
+        let look = self.look(stream, from, direction, limit.saturating_add(1));
+        let page = match look.await.map_err(fail)? {
+            Look::Found(page) => page,
+            Look::Missing(metadata) => {
+                return self.missing(stream, &metadata).await.map_err(fail);
+            }
+        };
         let end = last_only || page.events.len() <= limit;
         let events: Vec<RecordedEvent> = page
             .events
@@ -64,10 +75,43 @@ impl Cluster {
         })
     }
 
+    /// A page, or what says why there is none. Whoever begins at the beginning may well find nothing: then both are asked for at
+    /// once, since each is a wait of its own, and what is not needed is given up.
+    async fn look(
+        &self,
+        stream: &StreamName,
+        from: ReadFrom,
+        direction: Direction,
+        count: usize,
+    ) -> Result<Look, Trouble> {
+        let page = self.page_of(stream, from, direction, count).boxed();
+        let metadata = self.visible_metadata(stream).boxed();
+        let begins = matches!(from, ReadFrom::Start | ReadFrom::Revision(0));
+        if !begins || direction == Direction::Backward {
+            return Ok(match page.await? {
+                page if page.missing => Look::Missing(metadata.await?.0),
+                page => Look::Found(page),
+            });
+        }
+        let page = async {
+            match page.await {
+                Ok(page) if page.missing => Ok(()),
+                found => Err(found),
+            }
+        };
+        match try_join(page, metadata.map(Ok)).await {
+            Ok(((), metadata)) => metadata.map(|(metadata, _)| Look::Missing(metadata)),
+            Err(found) => found.map(Look::Found),
+        }
+    }
+
     /// What to say of a stream that cannot be read: a deleted one has had events.
-    async fn missing(&self, stream: &StreamName) -> Result<StreamSlice, Trouble> {
-        let (metadata, _) = self.visible_metadata(stream).await?;
-        let last_revision = if rules::is_soft_deleted(&metadata) {
+    async fn missing(
+        &self,
+        stream: &StreamName,
+        metadata: &StreamMetadata,
+    ) -> Result<StreamSlice, Trouble> {
+        let last_revision = if rules::is_soft_deleted(metadata) {
             self.last_revision(stream).await?
         } else {
             None

@@ -16,13 +16,14 @@ use annals::proto::event_store::client::server_features::server_features_server:
     ServerFeatures, ServerFeaturesServer,
 };
 use annals::proto::event_store::client::server_features::{SupportedMethod, SupportedMethods};
+use annals::proto::event_store::client::streams::read_req::options::StreamOption;
 use annals::proto::event_store::client::streams::streams_client::StreamsClient;
 use annals::proto::event_store::client::streams::streams_server::{Streams, StreamsServer};
 use annals::proto::event_store::client::streams::{self as proto, read_req, read_resp};
 use annals::proto::event_store::client::{Empty, StreamIdentifier};
 use futures::{Stream, StreamExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
@@ -68,6 +69,19 @@ struct Rude {
     lines: Mutex<Vec<Line>>,
     appends: Arc<Appends>,
     users: Users,
+    /// One for each read of the metadata of a stream that is to be read together with it.
+    metadata_reads: Semaphore,
+}
+
+/// Streams of which a read is answered only when their metadata is asked for, too.
+const TOGETHER: &str = "together-";
+
+fn stream_of(options: &read_req::Options) -> String {
+    let Some(StreamOption::Stream(stream)) = &options.stream_option else {
+        return String::new();
+    };
+    let name = &stream.stream_identifier.as_ref().unwrap().stream_name;
+    String::from_utf8_lossy(name).into_owned()
 }
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -96,6 +110,11 @@ impl Streams for Rude {
             options.count_option,
             Some(read_req::options::CountOption::Subscription(_))
         );
+        match stream_of(options).split_once(TOGETHER) {
+            None => {}
+            Some(("$$", _)) => self.metadata_reads.add_permits(1),
+            Some(_) => self.metadata_reads.acquire().await.unwrap().forget(),
+        }
         let manners = if live {
             self.manners.lock().await.pop()
         } else {
@@ -204,6 +223,7 @@ async fn front_with(
         lines: Mutex::new(lines),
         appends: Arc::clone(&appends),
         users: Arc::clone(&users),
+        metadata_reads: Semaphore::new(0),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -320,6 +340,18 @@ async fn the_user_of_the_connection_string_is_sent_with_every_call() {
     // admin:p@ss
     let basic = Some("Basic YWRtaW46cEBzcw==".to_owned());
     assert!(users.iter().all(|user| *user == basic), "{users:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_a_stream_never_was_is_found_out_with_reads_side_by_side() {
+    let polite = Served::start(Arc::new(MemoryLog::new())).await;
+    let (address, _) = front(&polite, Vec::new()).await;
+    let log = connect(&format!("esdb://{address}?tls=false"), Options::default()).await;
+    let stream = StreamName::new(format!("{TOGETHER}1")).unwrap();
+    for from in [ReadFrom::Start, ReadFrom::Revision(0)] {
+        let read = log.read_stream(&stream, from, Direction::Forward, 10).await;
+        assert!(!read.unwrap().exists);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
