@@ -67,6 +67,15 @@ impl Spans {
 
     /// Records `span`; what it covers gives way.
     pub(super) fn record(&mut self, span: Span) {
+        // Registers are kept day by day: mostly another day follows, or the last one is said more of.
+        match self.by_first_day.values().next_back().copied() {
+            Some(last) if (last.from, last.to) == (span.from, span.to) => {
+                *self.total(last.mark) -= last.days();
+                return self.insert(span);
+            }
+            Some(last) if last.to >= span.from => {}
+            _ => return self.insert(span),
+        }
         while let Some(old) = self.overlapping(span) {
             self.remove(old);
             if let Some(before) = span.from.previous_day().filter(|&day| old.from <= day) {
@@ -134,4 +143,63 @@ pub(super) fn working_days(from: Date, to: Date) -> u32 {
     let first = u32::from(from.weekday().number_days_from_monday());
     let in_rest = (first..first + rest).filter(|day| day % 7 < u32::from(WORKING_DAYS));
     weeks * u32::from(WORKING_DAYS) + u32::try_from(in_rest.count()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::Duration;
+
+    use super::*;
+
+    const DAYS: i64 = 40;
+
+    fn date(day: i64) -> Date {
+        // A Wednesday: weekends lie in the middle.
+        Date::from_julian_day(2_460_000).unwrap() + Duration::days(day)
+    }
+
+    fn marks() -> impl Strategy<Value = Mark> {
+        prop_oneof![
+            any::<bool>().prop_map(|left| Mark::Present { left }),
+            Just(Mark::Absent(AbsenceCause::Gap)),
+            Just(Mark::Absent(AbsenceCause::Reported)),
+            any::<(bool, bool)>().prop_map(|(present, left)| Mark::Corrected { present, left }),
+        ]
+    }
+
+    /// Mostly a day after the other, some of them twice, and now and then anything.
+    fn recorded() -> impl Strategy<Value = Vec<(i64, i64, Mark)>> {
+        let next = (0..2_i64, Just(1), marks());
+        let any = (-DAYS..DAYS, 1..9_i64, marks());
+        prop::collection::vec(prop_oneof![4 => next, 1 => any], 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn spans_say_what_was_recorded_last_of_every_day(recorded in recorded()) {
+            let mut spans = Spans::default();
+            let mut oracle = vec![None; usize::try_from(DAYS).unwrap()];
+            let mut day = 0;
+            for (revision, (step, length, mark)) in (0..).zip(recorded) {
+                day = (day + step).clamp(0, DAYS - 1);
+                let last = (day + length - 1).min(DAYS - 1);
+                spans.record(Span { from: date(day), to: date(last), mark, revision });
+                for day in day..=last {
+                    oracle[usize::try_from(day).unwrap()] = Some((mark, revision));
+                }
+                let (mut present, mut absent) = (0, 0);
+                for (day, expected) in (0..).zip(&oracle) {
+                    let said = spans.covering(date(day)).map(|span| (span.mark, span.revision));
+                    prop_assert_eq!(said, *expected);
+                    match spans.on(date(day)) {
+                        Some(span) if span.mark.is_present() => present += 1,
+                        Some(_) => absent += 1,
+                        None => {}
+                    }
+                }
+                prop_assert_eq!((spans.present(), spans.absent()), (present, absent));
+            }
+        }
+    }
 }

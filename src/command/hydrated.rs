@@ -90,7 +90,9 @@ impl<A: Stored> Hydrated<A> {
             event_type: recorded.event_type.to_string(),
             problem,
         };
-        let metadata: Asked<'_> = serde_json::from_slice(&recorded.metadata)
+        let metadata = std::str::from_utf8(&recorded.metadata)
+            .map_err(|error| malformed(format!("metadata: {error}")))?;
+        let metadata: Asked<'_> = serde_json::from_str(metadata)
             .map_err(|error| malformed(format!("metadata: {error}")))?;
         let digest = RequestDigest::from_hex(&metadata.request_digest).ok_or_else(|| {
             malformed("metadata: request_digest is not 32 hexadecimal digits".to_owned())

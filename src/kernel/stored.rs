@@ -1,5 +1,7 @@
 //! What a room's `wire.rs` promises: its events as stored JSON, and back, from every version ever written.
 
+use std::fmt::Display;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -118,10 +120,12 @@ pub fn write_json(
 /// # Errors
 /// [`WireError::Malformed`] where the JSON does not fit.
 pub fn read_json<T: DeserializeOwned>(event_type: &str, data: &[u8]) -> Result<T, WireError> {
-    serde_json::from_slice(data).map_err(|problem| malformed(event_type, &problem))
+    // As text, so that it is looked at once whether it is text, and not for each string in it.
+    let text = std::str::from_utf8(data).map_err(|problem| malformed(event_type, &problem))?;
+    serde_json::from_str(text).map_err(|problem| malformed(event_type, &problem))
 }
 
-fn malformed(event_type: &str, problem: &serde_json::Error) -> WireError {
+fn malformed(event_type: &str, problem: &impl Display) -> WireError {
     WireError::Malformed {
         event_type: event_type.to_owned(),
         problem: problem.to_string(),
