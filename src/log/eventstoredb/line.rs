@@ -13,7 +13,8 @@ use eventstore::{BatchAppendClient, BatchAppendOptions, EventData};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::cluster::{Cluster, contained, step};
+use super::call::{contained, step};
+use super::cluster::Cluster;
 use super::write::{Written, revision};
 use crate::kernel::StreamName;
 use crate::log::Expected;

@@ -20,6 +20,7 @@
 //! [`Appended::repeated`](super::Appended::repeated) is told of what this process has seen before: a repeat of what
 //! another process wrote a moment ago may pass for new.
 
+mod call;
 mod circles;
 mod cluster;
 pub mod convert;
@@ -38,7 +39,8 @@ mod trouble;
 mod url;
 mod write;
 
-pub use cluster::{Cluster, ConnectError, PATIENCE};
+pub use call::PATIENCE;
+pub use cluster::{Cluster, ConnectError};
 pub use engine::{EsdbLog, Options};
 pub use handshake::{Answers, answers};
 pub use provider::{ProviderError, install_provider};

@@ -6,7 +6,8 @@ use eventstore::{
 use futures::FutureExt as _;
 use futures::future::try_join;
 
-use super::cluster::{Cluster, step};
+use super::call::step;
+use super::cluster::Cluster;
 use super::convert::recorded;
 use super::filter::Scoped;
 use super::trouble::Trouble;

@@ -9,7 +9,8 @@ use eventstore::operations;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, step};
+use super::call::step;
+use super::cluster::Cluster;
 use super::engine::EsdbLog;
 use super::trouble::Trouble;
 use crate::kernel::StreamName;

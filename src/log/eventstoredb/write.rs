@@ -5,7 +5,8 @@ use eventstore::{
     TombstoneStreamOptions, WriteResult,
 };
 
-use super::cluster::{Cluster, step};
+use super::call::step;
+use super::cluster::Cluster;
 use super::convert::proposed;
 use super::trouble::Trouble;
 use crate::kernel::{Position, Revision, StreamName};
