@@ -2,31 +2,22 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use uuid::Uuid;
 
+use super::consider::{Verdict, consider};
 use super::error::CommandError;
 use super::hot::Hot;
-use super::hydrated::{Hydrated, event_id};
-use super::order::{Committed, Order, Ownership, Written};
-use crate::kernel::{DomainEvent as _, EventMetadata, Revision, Stored, StreamName};
-use crate::log::{AppendError, Direction, EventLog, NewEvent, ReadError, ReadFrom, StreamSlice};
+use super::hydrated::Hydrated;
+use super::order::{Committed, Order};
+use super::record::{encode, foreseen, take_in};
+use crate::kernel::{Revision, Stored, StreamName};
+use crate::log::{AppendError, Direction, EventLog, ReadError, ReadFrom, StreamSlice};
 
 /// Executes the commands of one kind of aggregate on the log of its service.
 pub struct Handler<A: Stored> {
     log: Arc<dyn EventLog>,
     hot: Hot<A>,
-}
-
-/// What a look at the state says of an order.
-enum Verdict<E> {
-    /// The stream holds the answer already.
-    Answered(Committed),
-    /// These events follow.
-    Append(Vec<E>),
-    /// No, as far as this state is known.
-    No(CommandError),
 }
 
 impl<A: Stored> Handler<A> {
@@ -234,141 +225,5 @@ impl<A: Stored> Handler<A> {
             .into_iter()
             .map(|event| event.event_type)
             .collect())
-    }
-}
-
-/// Ownership, then idempotency, then the pinned revision, then the decision: the order in which a caller learns least.
-fn consider<A: Stored>(
-    stream: &StreamName,
-    aggregate: &Hydrated<A>,
-    order: &Order<A::Command>,
-) -> Verdict<A::Event> {
-    let context = &order.context;
-    if order.ownership == Ownership::Own {
-        let owners = if aggregate.revision.is_none() {
-            A::claims(&order.command)
-        } else {
-            aggregate.state.owners()
-        };
-        if !owners.includes(context.actor.role, context.actor.id) {
-            return Verdict::No(CommandError::NotOwner(stream.clone()));
-        }
-    }
-    match aggregate.answered(stream, context.request_id, order.digest) {
-        Some(Ok(committed)) => return Verdict::Answered(committed),
-        Some(Err(())) => return Verdict::No(CommandError::RequestIdReused(context.request_id)),
-        None => {}
-    }
-    if let Some(expected) = order.expected
-        && aggregate.revision != Some(expected)
-    {
-        let (stream, current) = (stream.clone(), aggregate.revision);
-        return Verdict::No(CommandError::Conflict {
-            stream,
-            expected,
-            current,
-            between: Vec::new(),
-        });
-    }
-    match aggregate.state.decide(&order.command, context) {
-        Ok(events) => Verdict::Append(events),
-        Err(refusal) => Verdict::No(CommandError::Refused(Box::new(refusal))),
-    }
-}
-
-fn encode<A: Stored>(
-    stream: &StreamName,
-    order: &Order<A::Command>,
-    events: &[A::Event],
-) -> Result<Vec<NewEvent>, CommandError> {
-    let context = &order.context;
-    let mut metadata = EventMetadata {
-        actor: context.actor.id,
-        role: context.actor.role,
-        request_id: context.request_id,
-        request_digest: order.digest.to_hex(),
-        correlation_id: context.correlation_id,
-        causation_id: context.causation_id,
-        reason: context.reason.clone(),
-        occurred_at: context.occurred_at,
-        imported: context.imported,
-        schema_version: 0,
-    };
-    let mut new = Vec::with_capacity(events.len());
-    for (index, event) in events.iter().enumerate() {
-        let (schema_version, data) = A::encode(event)?;
-        metadata.schema_version = schema_version;
-        let metadata =
-            serde_json::to_vec(&metadata).map_err(|error| crate::kernel::WireError::Malformed {
-                event_type: event.event_type().to_owned(),
-                problem: format!("metadata: {error}"),
-            })?;
-        new.push(NewEvent {
-            id: event_id(context.request_id, stream, index),
-            event_type: event.event_type().into(),
-            is_json: true,
-            data: Bytes::from(data),
-            metadata: Bytes::from(metadata),
-        });
-    }
-    Ok(new)
-}
-
-fn written<A: Stored>(
-    stream: &StreamName,
-    aggregate: &Hydrated<A>,
-    order: &Order<A::Command>,
-    events: &[A::Event],
-) -> Vec<Written> {
-    let first = aggregate.next();
-    (first..)
-        .zip(events.iter().enumerate())
-        .map(|(revision, (index, event))| Written {
-            id: event_id(order.context.request_id, stream, index),
-            event_type: event.event_type(),
-            revision,
-        })
-        .collect()
-}
-
-fn foreseen<A: Stored>(
-    stream: &StreamName,
-    aggregate: &Hydrated<A>,
-    order: &Order<A::Command>,
-    events: &[A::Event],
-) -> Committed {
-    let events = written(stream, aggregate, order, events);
-    Committed {
-        stream: stream.clone(),
-        revision: events.last().map(|event| event.revision),
-        events,
-        position: aggregate.position,
-        repeated: false,
-    }
-}
-
-fn take_in<A: Stored>(
-    stream: &StreamName,
-    aggregate: &mut Hydrated<A>,
-    order: &Order<A::Command>,
-    events: &[A::Event],
-    position: crate::kernel::Position,
-) -> Committed {
-    let written = written(stream, aggregate, order, events);
-    for (event, at) in events.iter().zip(&written) {
-        aggregate.take(
-            event,
-            order.context.request_id,
-            order.digest,
-            at.revision,
-            position,
-        );
-    }
-    Committed {
-        stream: stream.clone(),
-        revision: aggregate.revision,
-        events: written,
-        position,
-        repeated: false,
     }
 }

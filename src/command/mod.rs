@@ -6,11 +6,13 @@
 //! Two rules keep memory from ever being mistaken for truth: what is written is checked by the log against the
 //! expected revision, and what is refused is refused only after the stream's new events were read.
 
+mod consider;
 mod error;
 mod handler;
 mod hot;
 mod hydrated;
 mod order;
+mod record;
 #[cfg(test)]
 mod tests;
 
