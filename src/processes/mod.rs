@@ -12,13 +12,8 @@
 //! Does not: keep a state of its own beside the position, the timers and what is parked.
 
 mod acceptance;
-#[cfg(test)]
-#[cfg(feature = "failpoints")]
-mod crash_tests;
 mod duty;
 mod final_kpis;
-#[cfg(test)]
-mod flow_tests;
 mod lane;
 mod lead;
 mod lease;

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::flow_tests::{
+use super::world::{
     Server, World, accepting, clock, mandatory_task, order, student, submission, submitting, taken,
     work,
 };
-use super::{OfferExpiry, Process as _};
 use crate::applications::candidacy::Command as OnCandidacy;
 use crate::log::{Direction, Filter};
 use crate::placements;
+use crate::processes::{OfferExpiry, Process as _};
 
 /// Kills at a point, once.
 struct Death {

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Process, ProcessError, ProcessStore, Processes, Source};
 use crate::kernel::{ConsistencyToken, Moment, Position, StreamName};
 use crate::log::memory::MemoryLog;
 use crate::log::witness::Witness;
 use crate::log::{EventLog, Expected, NewEvent, RecordedEvent};
+use crate::processes::{Process, ProcessError, ProcessStore, Processes, Source};
 
 fn clock() -> Moment {
     Moment::EPOCH

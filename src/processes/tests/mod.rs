@@ -1,0 +1,7 @@
+//! Tests of the processes: what runs them, and all of them together.
+
+#[cfg(feature = "failpoints")]
+mod crash;
+mod flow;
+mod running;
+mod world;
