@@ -75,7 +75,9 @@ pub(crate) fn event(turn: u64) -> NewEvent {
     }
 }
 
-pub(crate) fn print_rate(what: &str, events: usize, since: Instant) {
+/// Prints events a second, and answers them.
+pub(crate) fn print_rate(what: &str, events: usize, since: Instant) -> f64 {
     let rate = events as f64 / since.elapsed().as_secs_f64();
     println!("{what:>28} {events:>9} events {rate:>10.0} events/s");
+    rate
 }
