@@ -1,7 +1,7 @@
 //! What the oracle answers to readers.
 
 use super::state::State;
-use crate::kernel::{Position, StreamName};
+use crate::kernel::{Position, Revision, StreamName};
 use crate::log::rules::{self, Visible};
 use crate::log::{
     AllSlice, Direction, Filter, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice,
@@ -42,30 +42,18 @@ impl State {
                 ..StreamSlice::default()
             });
         }
-        let visible = if rules::owner_of(stream).is_some() {
-            Visible::last_only(last)
-        } else {
-            Visible::by(&meta, last, (self.clock)())
-        };
         let start = match from {
             ReadFrom::Start => 0,
             ReadFrom::End => last,
             ReadFrom::Revision(revision) => revision,
         };
-        let shown = self
-            .of(stream)
-            .filter(|event| visible.shows(event.revision, event.recorded_at));
-        let mut events: Vec<RecordedEvent> = match direction {
-            Direction::Forward => shown
-                .filter(|event| event.revision >= start)
-                .cloned()
-                .collect(),
-            Direction::Backward => shown
-                .rev()
-                .filter(|event| event.revision <= start)
-                .cloned()
-                .collect(),
+        let shown = self.shown(stream, last, &meta);
+        let ahead: Box<dyn Iterator<Item = &RecordedEvent>> = match direction {
+            Direction::Forward => Box::new(shown.filter(|event| event.revision >= start)),
+            Direction::Backward => Box::new(shown.rev().filter(|event| event.revision <= start)),
         };
+        // One more than asked for tells whether more is there.
+        let mut events: Vec<_> = ahead.take(limit.saturating_add(1)).cloned().collect();
         let end = events.len() <= limit;
         events.truncate(limit);
         Ok(StreamSlice {
@@ -76,6 +64,22 @@ impl State {
         })
     }
 
+    /// The events of a stream that its metadata does not hide. Of a metastream only the last one is.
+    fn shown(
+        &self,
+        stream: &StreamName,
+        last: Revision,
+        meta: &StreamMetadata,
+    ) -> impl DoubleEndedIterator<Item = &RecordedEvent> {
+        let visible = if rules::owner_of(stream).is_some() {
+            Visible::last_only(last)
+        } else {
+            Visible::by(meta, last, (self.clock)())
+        };
+        self.of(stream)
+            .filter(move |event| visible.shows(event.revision, event.recorded_at))
+    }
+
     pub(super) fn read_all(
         &self,
         from: Option<Position>,
@@ -83,23 +87,8 @@ impl State {
         limit: usize,
         filter: &Filter,
     ) -> Result<AllSlice, ReadError> {
-        let ahead: Box<dyn Iterator<Item = &RecordedEvent>> = match direction {
-            Direction::Forward => {
-                let after = from.unwrap_or(Position::START);
-                Box::new(
-                    self.events
-                        .iter()
-                        .filter(move |event| event.position > after),
-                )
-            }
-            Direction::Backward => {
-                let before =
-                    move |event: &&RecordedEvent| from.is_none_or(|from| event.position < from);
-                Box::new(self.events.iter().rev().filter(before))
-            }
-        };
         let mut events = Vec::new();
-        for event in ahead {
+        for event in self.ahead(from, direction) {
             if filter.admits(event.stream.as_str(), &event.event_type)? {
                 events.push(event.clone());
             }
@@ -122,5 +111,27 @@ impl State {
             examined,
             end,
         })
+    }
+
+    fn ahead(
+        &self,
+        from: Option<Position>,
+        direction: Direction,
+    ) -> Box<dyn Iterator<Item = &RecordedEvent> + '_> {
+        match direction {
+            Direction::Forward => {
+                let after = from.unwrap_or(Position::START);
+                Box::new(
+                    self.events
+                        .iter()
+                        .filter(move |event| event.position > after),
+                )
+            }
+            Direction::Backward => {
+                let before =
+                    move |event: &&RecordedEvent| from.is_none_or(|from| event.position < from);
+                Box::new(self.events.iter().rev().filter(before))
+            }
+        }
     }
 }
