@@ -24,6 +24,7 @@ mod model;
 mod object;
 mod opened;
 mod parked;
+mod passed;
 mod plan;
 mod query;
 mod reached;

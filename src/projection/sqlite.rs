@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 use super::file;
 use super::model::Model;
 use super::parked;
+use super::passed;
 use super::statements::Statements;
 use super::store::{Batch, Counts, Retried, Store, StoreError};
 use crate::kernel::{Moment, Position};
@@ -66,16 +67,7 @@ impl SqliteStore {
 
     /// Copies what was passed over by hand from another generation, so that it stays passed over.
     pub(super) fn pass_over_as(&mut self, other: &Path) -> Result<(), StoreError> {
-        let rows: Vec<(String, i64, String, i64)> = file::connect(other)?
-            .prepare("SELECT service, position, reason, passed_micros FROM annals_passed")?
-            .query_map([], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?
-            .collect::<Result<_, _>>()?;
-        for row in rows {
-            self.conn
-                .execute("INSERT INTO annals_passed VALUES (?1, ?2, ?3, ?4)", row)?;
-        }
+        passed::copy(&file::connect(other)?, &self.conn)?;
         self.read_passed()
     }
 
@@ -94,14 +86,9 @@ impl SqliteStore {
     }
 
     fn read_passed(&mut self) -> Result<(), StoreError> {
-        let rows: Vec<(String, i64)> = self
-            .conn
-            .prepare("SELECT service, position FROM annals_passed")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        self.passed = rows
+        self.passed = passed::places(&self.conn)?
             .into_iter()
-            .filter_map(|(service, at)| Some((self.source(&service)?, at.cast_unsigned())))
+            .filter_map(|(service, position)| Some((self.source(&service)?, position)))
             .collect();
         Ok(())
     }
@@ -288,10 +275,7 @@ impl Store for SqliteStore {
             Err(answer) => return Ok(answer),
         };
         let tx = self.conn.unchecked_transaction()?;
-        tx.execute(
-            "INSERT INTO annals_passed VALUES (?1, ?2, ?3, ?4)",
-            params![service, position.0.cast_signed(), reason, now.unix_micros()],
-        )?;
+        passed::insert(&tx, service, position, reason, now)?;
         parked::remove(&tx, service, position)?;
         tx.commit()?;
         self.passed.insert((source, position.0));
