@@ -126,6 +126,27 @@ fn commit(
 }
 
 impl Lane {
+    /// Where it was left.
+    pub(super) fn open(
+        process: &Arc<dyn Process>,
+        source: Source,
+        log: &Arc<dyn EventLog>,
+        store: &ProcessStore,
+    ) -> Result<Self, StoreError> {
+        let progress = Progress {
+            position: store.position(process.name(), source.service)?,
+            trouble: None,
+        };
+        let blocked = store.blocked_streams(process.name(), source.service)?;
+        Ok(Self {
+            process: Arc::clone(process),
+            source,
+            log: Arc::clone(log),
+            progress: watch::Sender::new(progress),
+            blocked: Mutex::new(blocked.into_iter().collect()),
+        })
+    }
+
     /// Handles a batch: streams side by side, each stream's events in order. What is to be parked, or none where the
     /// server stops before all was handled.
     async fn handle(

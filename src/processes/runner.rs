@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use super::duty::{self, Duty};
-use super::lane::{Lane, Progress, run};
+use super::lane::{Lane, run};
 use super::lead::Candidate;
 use super::lease::Lease;
 use super::process::Process;
@@ -18,6 +18,7 @@ use crate::log::{EventLog, ReadError};
 
 /// How often the clocks tick.
 const TICK: Duration = Duration::from_secs(1);
+
 /// How far one source of one process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessStatus {
@@ -85,22 +86,7 @@ impl Processes {
                 let Some(log) = logs.get(source.service) else {
                     continue;
                 };
-                let position = store.position(process.name(), source.service)?;
-                let blocked = store
-                    .blocked_streams(process.name(), source.service)?
-                    .into_iter()
-                    .collect();
-                let lane = Arc::new(Lane {
-                    process: Arc::clone(&process),
-                    source: *source,
-                    log: Arc::clone(log),
-                    progress: watch::channel(Progress {
-                        position,
-                        trouble: None,
-                    })
-                    .0,
-                    blocked: Mutex::new(blocked),
-                });
+                let lane = Arc::new(Lane::open(&process, *source, log, &store)?);
                 tasks.push(tokio::spawn(run(
                     Arc::clone(&lane),
                     Arc::clone(&store),
