@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lines of a source file that still reads as one subject; tests are lists and may be longer.
-const MAX_LINES: usize = 500;
-const MAX_TEST_LINES: usize = 650;
+const MAX_LINES: usize = 400;
+const MAX_TEST_LINES: usize = 450;
 
 const ROOMS: [&str; 6] = [
     "applications",
