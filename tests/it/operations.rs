@@ -174,13 +174,13 @@ async fn what_is_not_parked_is_neither_tried_again_nor_passed_over() {
 #[tokio::test]
 async fn waiting_for_what_was_never_written_ends_with_the_deadline() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path());
+    // The server's own deadline: the client's timer would run beside one that the client sets.
+    let server = Server::start_with(data.path(), &["--set", "limits.default_deadline=2000"]);
     let mut admin = admin(&server).await;
     let token = annals::kernel::ConsistencyToken::new("applications", annals::kernel::Position(9));
-    let mut request = tonic::Request::new(AwaitProcessesRequest {
+    let request = AwaitProcessesRequest {
         consistency_token: token.to_string(),
-    });
-    request.set_timeout(std::time::Duration::from_secs(2));
+    };
     let status = admin.await_processes(request).await.unwrap_err();
     assert_eq!(reason(&status), "DEADLINE_EXCEEDED", "{status:?}");
     let rubbish = AwaitProcessesRequest {

@@ -18,7 +18,7 @@ use super::error::ImportError;
 use super::lines::{self, Found};
 use super::report::{Report, Tally};
 use super::sender::Sender;
-use super::state::State;
+use super::state::{Place, State};
 use super::window::Window;
 
 /// Connections that the workers share: one HTTP/2 connection is one task at either end, so a few use more than one core.
@@ -58,8 +58,8 @@ pub async fn run(args: &ImportArgs) -> Result<(), ImportError> {
 pub async fn import(args: &ImportArgs) -> Result<(Report, Option<ImportError>), ImportError> {
     let catalog = Catalog::load()?;
     let senders = senders(args)?;
-    let state =
-        State::of(args.state_path(), &args.file, &args.server.target).map_err(reading(args))?;
+    let state = State::of(args.state_path(), &args.file, &args.server.target);
+    let state = Arc::new(state.map_err(reading(args))?);
     if args.from_start {
         state.forget().map_err(writing(&state))?;
     }
@@ -98,7 +98,7 @@ async fn sent(
     feeder: impl Future<Output = ()>,
     window: &Window,
     tally: &Tally,
-    state: &State,
+    state: &Arc<State>,
     bar: ProgressBar,
 ) -> Result<(), ImportError> {
     let mut tick = interval(SAVE_EVERY);
@@ -123,7 +123,7 @@ async fn sent(
             },
             _ = tick.tick() => {
                 let place = window.safe_place();
-                state.save(place).map_err(writing(state))?;
+                save(state, place).await?;
                 bar.set_position(place.offset);
                 bar.set_message(tally.glance());
             }
@@ -131,6 +131,15 @@ async fn sent(
     }
     bar.finish_and_clear();
     first_error.map_or(Ok(()), Err)
+}
+
+/// Apart from the workers, whose answers do not wait for a slow disk.
+async fn save(state: &Arc<State>, place: Place) -> Result<(), ImportError> {
+    let saving = Arc::clone(state);
+    tokio::task::spawn_blocking(move || saving.save(place))
+        .await
+        .map_err(|error| ImportError::Broken(error.to_string()))?
+        .map_err(writing(state))
 }
 
 /// Starts the workers: each sends one line at a time.
