@@ -19,6 +19,7 @@ use crate::kernel::{Position, StreamName};
 pub(crate) struct Witness {
     log: MemoryLog,
     heads: AtomicUsize,
+    events: AtomicUsize,
     gate: Option<Arc<Barrier>>,
 }
 
@@ -40,6 +41,11 @@ impl Witness {
     /// How often it was asked for its end.
     pub(crate) fn heads(&self) -> usize {
         self.heads.load(Ordering::SeqCst)
+    }
+
+    /// How many events were read of all of it.
+    pub(crate) fn events(&self) -> usize {
+        self.events.load(Ordering::SeqCst)
     }
 }
 
@@ -71,7 +77,9 @@ impl EventLog for Witness {
         limit: usize,
         filter: &Filter,
     ) -> Result<AllSlice, ReadError> {
-        self.log.read_all(from, direction, limit, filter).await
+        let slice = self.log.read_all(from, direction, limit, filter).await?;
+        self.events.fetch_add(slice.events.len(), Ordering::SeqCst);
+        Ok(slice)
     }
 
     fn subscribe(
