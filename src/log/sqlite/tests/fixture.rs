@@ -5,8 +5,7 @@
 
 use std::path::Path;
 
-use super::verbs::lively;
-use super::{event, everything, open, stream};
+use super::{event, everything, lively, open, stream};
 use crate::log::sqlite::{SCHEMA_VERSION, SqliteLog, dump, stat, verify};
 use crate::log::{Direction, EventLog, Expected, ReadFrom, RecordedEvent};
 

@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod contract;
+mod copies;
 mod damage;
 #[cfg(feature = "failpoints")]
 mod failing;
@@ -9,7 +10,8 @@ mod filtered;
 mod fixture;
 mod model;
 mod restart;
-mod verbs;
+mod scavenging;
+mod verification;
 
 use std::path::Path;
 
@@ -19,7 +21,9 @@ use uuid::Uuid;
 use super::{Options, SqliteLog};
 use crate::kernel::StreamName;
 use crate::log::contract::TestClock;
-use crate::log::{Direction, EventLog, Filter, NewEvent, ReadError, RecordedEvent};
+use crate::log::{
+    Direction, EventLog, Expected, Filter, NewEvent, ReadError, RecordedEvent, StreamMetadata,
+};
 
 fn open(dir: &Path) -> SqliteLog {
     SqliteLog::open(dir, options(&TestClock::new())).unwrap()
@@ -47,6 +51,53 @@ fn event(id: u128) -> NewEvent {
         data: Bytes::from(format!("{{\"number\":{id}}}")),
         metadata: Bytes::from_static(b"{}"),
     }
+}
+
+/// A log with everything in it: metadata, a deleted and a recreated stream, a tombstone, odd payloads.
+async fn lively(log: &dyn EventLog) {
+    for turn in 0..30_u64 {
+        let s = stream(&format!("a-{}", turn % 3));
+        log.append(&s, Expected::Any, vec![event(u128::from(turn))])
+            .await
+            .unwrap();
+    }
+    for (id, data) in [
+        &b"\xff\x00"[..],
+        b" {\"a\": 1}\n",
+        b"{\"b\":\"\xc3\xa4\"}",
+        b"",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let odd = NewEvent {
+            data: Bytes::from_static(data),
+            is_json: false,
+            ..event(100 + id as u128)
+        };
+        log.append(&stream("odd"), Expected::Any, vec![odd])
+            .await
+            .unwrap();
+    }
+    let metadata = StreamMetadata {
+        max_count: Some(2),
+        ..StreamMetadata::default()
+    };
+    log.set_metadata(&stream("a-0"), Expected::Any, metadata)
+        .await
+        .unwrap();
+    log.delete(&stream("a-1"), Expected::Any).await.unwrap();
+    log.append(&stream("a-1"), Expected::Any, vec![event(200)])
+        .await
+        .unwrap();
+    log.tombstone(&stream("a-2"), Expected::Any).await.unwrap();
+    log.append(
+        &stream("kept-1"),
+        Expected::Any,
+        vec![event(201), event(202)],
+    )
+    .await
+    .unwrap();
 }
 
 async fn everything(log: &dyn EventLog) -> Result<Vec<RecordedEvent>, ReadError> {

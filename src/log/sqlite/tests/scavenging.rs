@@ -1,0 +1,183 @@
+//! What the scavenger takes, and what it leaves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{event, everything, lively, open, options, stream};
+use crate::kernel::Position;
+use crate::log::contract::TestClock;
+use crate::log::memory::MemoryLog;
+use crate::log::sqlite::{Numbering, Options, SqliteLog, stat, verify};
+use crate::log::{
+    AppendError, Delivery, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom,
+    StreamMetadata,
+};
+
+#[tokio::test]
+async fn scavenging_removes_what_is_hidden_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let log = open(home.path());
+    lively(&log).await;
+    let seen = |log: Arc<SqliteLog>| async move {
+        let mut seen = Vec::new();
+        for name in ["a-0", "a-1", "a-2", "odd", "kept-1", "$$a-0", "$$a-1"] {
+            let from = ReadFrom::Start;
+            seen.push(
+                log.read_stream(&stream(name), from, Direction::Forward, 100)
+                    .await,
+            );
+        }
+        seen
+    };
+    let log = Arc::new(log);
+    let before = seen(Arc::clone(&log)).await;
+    let all = everything(&*log).await.unwrap();
+    let done = log.scavenge(|_| {}).await.unwrap();
+    assert!(done.events > 20, "{done:?}");
+    assert_eq!(seen(Arc::clone(&log)).await, before);
+    let left = everything(&*log).await.unwrap();
+    assert_eq!(left.len() as u64, all.len() as u64 - done.events);
+    assert!(left.iter().all(|event| all.contains(event)));
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 0);
+    assert_eq!(verify(home.path(), |_, _| {}).unwrap().damages, []);
+    assert_eq!(stat(home.path()).unwrap().scavenged, done.events);
+    // Subscribers pass over what is gone, and revisions go on.
+    let mut deliveries = log.subscribe(Position::START, Filter::default());
+    let mut delivered = 0;
+    while let Some(delivery) = futures::StreamExt::next(&mut deliveries).await {
+        match delivery.unwrap() {
+            Delivery::Events(events) => delivered += events.len(),
+            Delivery::Checkpoint(_) => {}
+            Delivery::CaughtUp(_) => break,
+        }
+    }
+    assert_eq!(delivered, left.len());
+    log.append(&stream("a-0"), Expected::Exact(9), vec![event(300)])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn expired_events_go_by_the_clock_and_the_file_shrinks() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let log = SqliteLog::open(home.path(), options(&clock)).unwrap();
+    let s = stream("a-1");
+    let metadata = StreamMetadata {
+        max_age_seconds: Some(60),
+        ..StreamMetadata::default()
+    };
+    log.set_metadata(&s, Expected::Any, metadata).await.unwrap();
+    let large = |id| NewEvent {
+        data: Bytes::from(vec![b'x'; 100_000]),
+        ..event(id)
+    };
+    for id in 0..20 {
+        log.append(&s, Expected::Any, vec![large(id)])
+            .await
+            .unwrap();
+    }
+    clock.advance(61);
+    log.append(&s, Expected::Any, vec![event(99)])
+        .await
+        .unwrap();
+    let before = stat(home.path()).unwrap();
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 20);
+    let after = stat(home.path()).unwrap();
+    assert!(
+        after.file_bytes * 4 < before.file_bytes,
+        "{before:?} {after:?}"
+    );
+    let left = log
+        .read_stream(&s, ReadFrom::Start, Direction::Forward, 100)
+        .await
+        .unwrap();
+    assert_eq!(left.events.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_scavenged_after_the_newest_entries_were_read_is_no_damage() {
+    let home = tempfile::tempdir().unwrap();
+    let options = Options {
+        index_after: 1_000,
+        ..options(&TestClock::new())
+    };
+    let log = SqliteLog::open(home.path(), options).unwrap();
+    let s = stream("a-1");
+    let events = (0..10).map(event).collect();
+    log.append(&s, Expected::NoStream, events).await.unwrap();
+    // It has all ten entries in memory.
+    let beside = SqliteLog::beside(home.path()).unwrap();
+    let last_two = StreamMetadata {
+        max_count: Some(2),
+        ..StreamMetadata::default()
+    };
+    log.set_metadata(&s, Expected::Any, last_two).await.unwrap();
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 8);
+    log.set_metadata(&s, Expected::Any, StreamMetadata::default())
+        .await
+        .unwrap();
+    for (from, direction) in [
+        (ReadFrom::Start, Direction::Forward),
+        (ReadFrom::End, Direction::Backward),
+    ] {
+        for log in [&log, &beside] {
+            let left = log.read_stream(&s, from, direction, 100).await.unwrap();
+            assert_eq!(left.events.len(), 2, "{direction:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn certificates_and_audit_are_kept_whatever_is_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(home.path(), Options::default()).unwrap();
+    let hiding = || StreamMetadata {
+        max_count: Some(1),
+        ..StreamMetadata::default()
+    };
+    let elsewhere = MemoryLog::new();
+    for name in ["certification-1", "access-1"] {
+        let s = stream(name);
+        for id in 0..3 {
+            log.append(&s, Expected::Any, vec![event(id)])
+                .await
+                .unwrap();
+        }
+        let raw = NewEvent {
+            event_type: "$metadata".into(),
+            data: "{\"$tb\":2}".into(),
+            ..event(9)
+        };
+        let refusals = [
+            log.delete(&s, Expected::Any).await.err(),
+            log.tombstone(&s, Expected::Any).await.err(),
+            log.set_metadata(&s, Expected::Any, hiding()).await.err(),
+            log.append(&s.metastream(), Expected::Any, vec![raw])
+                .await
+                .err(),
+        ];
+        for refusal in refusals {
+            assert!(
+                matches!(refusal, Some(AppendError::Protected(_))),
+                "{name}: {refusal:?}"
+            );
+        }
+        elsewhere
+            .set_metadata(&s, Expected::Any, hiding())
+            .await
+            .unwrap();
+        elsewhere.tombstone(&s, Expected::Any).await.unwrap();
+    }
+    // Nor by way of a copy of a log that allows it.
+    for event in everything(&elsewhere).await.unwrap() {
+        let refused = log.import(vec![event], Numbering::Renumber).await;
+        assert!(
+            matches!(refused, Err(AppendError::Protected(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 0);
+    assert_eq!(everything(&log).await.unwrap().len(), 6);
+}
