@@ -102,6 +102,7 @@ impl Group {
 
     /// It will not be sent again.
     fn dealt_with(&mut self, message: &Message) {
+        self.any_dealt_with = true;
         if let Some(revision) = message.parked {
             self.parked.done(revision);
         }
@@ -206,7 +207,7 @@ impl Group {
         for consumer in gone {
             self.leave(consumer);
         }
-        self.write_checkpoint(true).await;
+        self.write_checkpoint().await;
         self.forget_parked().await;
     }
 }

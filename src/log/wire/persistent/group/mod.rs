@@ -110,6 +110,10 @@ pub(super) struct Group {
     next_consumer: u64,
     next_retry: u64,
     checkpointed_at: Instant,
+    /// Where a group without a checkpoint began.
+    first: u64,
+    /// Whether a message was dealt with since the checkpoint.
+    any_dealt_with: bool,
     feed: mpsc::Receiver<Fed>,
     feeding: JoinHandle<Ended>,
 }
@@ -167,6 +171,8 @@ pub(super) async fn start(
         next_consumer: 0,
         next_retry: 0,
         checkpointed_at: Instant::now(),
+        first: next,
+        any_dealt_with: false,
         feed,
         feeding: tokio::spawn(source.run()),
     };
@@ -257,7 +263,7 @@ impl Group {
             }
             Ask::End(_) => {}
         }
-        self.write_checkpoint(false).await;
+        self.write_checkpoint().await;
         self.forget_parked().await;
     }
 
