@@ -67,6 +67,14 @@ pub(super) async fn a_deleted_stream_takes_a_new_beginning(on: Subject) -> Findi
         let s = stream(name)?;
         fits!(on.log.append(&s, Expected::Any, events("a")).await, Ok(_));
         fits!(on.log.delete(&s, Expected::Any).await, Ok(_));
+        // The old beginning with something else behind it is neither that one nor a new one.
+        fits!(
+            on.log.append(&s, expected, events("a q")).await,
+            Err(AppendError::WrongExpected {
+                current: Some(0),
+                ..
+            })
+        );
         let back = on
             .log
             .append(&s, expected, events("x y"))

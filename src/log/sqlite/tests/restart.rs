@@ -1,5 +1,6 @@
 //! Over restarts, clean and not, and what is refused at the door.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -7,7 +8,7 @@ use rusqlite::Connection;
 use super::{crashed_copy, event, everything, open, options, stream};
 use crate::log::contract::TestClock;
 use crate::log::sqlite::{OpenError, Options, SqliteLog, verify};
-use crate::log::{AppendError, EventLog, Expected};
+use crate::log::{AppendError, Direction, EventLog, Expected, ReadFrom};
 
 #[tokio::test]
 async fn a_retry_is_known_after_a_restart() {
@@ -51,6 +52,62 @@ async fn what_was_acknowledged_survives_a_crash() {
         .append(&stream("a-0"), Expected::Exact(6), vec![event(99)])
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_crash_while_the_stream_index_is_written_leads_nobody_astray() {
+    const STREAMS: u128 = 30;
+    let home = tempfile::tempdir().unwrap();
+    let live = home.path().join("live");
+    // More than one commit writes, so that crashes find it half in the file.
+    let indexed = |dir: &Path| {
+        let index_after = 200;
+        let options = options(&TestClock::new());
+        SqliteLog::open(
+            dir,
+            Options {
+                index_after,
+                ..options
+            },
+        )
+        .unwrap()
+    };
+    let name = |turn: u128| stream(&format!("a-{}", turn % STREAMS));
+    let log = indexed(&live);
+    for turn in 0..500_u128 {
+        log.append(&name(turn), Expected::Any, vec![event(turn)])
+            .await
+            .unwrap();
+        // The first generation is full after 200, and written by seven commits.
+        if !(198..=212).contains(&turn) && turn % 60 != 59 {
+            continue;
+        }
+        let dead = home.path().join(turn.to_string());
+        crashed_copy(&live, &dead);
+        let survivor = indexed(&dead);
+        for of in 0..STREAMS {
+            let name = name(of);
+            let read = survivor.read_stream(&name, ReadFrom::Start, Direction::Forward, 100);
+            let ids = read.await.unwrap().events.into_iter().map(|event| event.id);
+            let written = (of..=turn).step_by(STREAMS as usize);
+            assert!(
+                ids.eq(written.map(|turn| event(turn).id)),
+                "{name} after {turn}"
+            );
+        }
+        let last = u64::try_from(turn / STREAMS).unwrap();
+        let next = survivor
+            .append(
+                &name(turn),
+                Expected::Exact(last),
+                vec![event(turn + 1_000)],
+            )
+            .await;
+        assert_eq!(next.unwrap().revision, Some(last + 1));
+        survivor.close().await;
+        let damages = verify(&dead, |_, _| {}).unwrap().damages;
+        assert!(damages.is_empty(), "after {turn}: {damages:?}");
+    }
 }
 
 #[tokio::test]
