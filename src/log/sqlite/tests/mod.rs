@@ -8,6 +8,7 @@ mod damage;
 mod failing;
 mod filtered;
 mod fixture;
+mod large;
 mod model;
 mod restart;
 mod scavenging;

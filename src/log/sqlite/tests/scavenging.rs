@@ -97,6 +97,44 @@ async fn expired_events_go_by_the_clock_and_the_file_shrinks() {
 }
 
 #[tokio::test]
+async fn the_last_event_of_a_stream_stays_whatever_hides_it_so_that_revisions_go_on() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let log = SqliteLog::open(home.path(), options(&clock)).unwrap();
+    let (expired, cut, deleted) = (stream("a-1"), stream("a-2"), stream("a-3"));
+    for s in [&expired, &cut, &deleted] {
+        let events = (0..3).map(event).collect();
+        log.append(s, Expected::NoStream, events).await.unwrap();
+    }
+    let after_a_minute = StreamMetadata {
+        max_age_seconds: Some(60),
+        ..StreamMetadata::default()
+    };
+    let beyond_the_end = StreamMetadata {
+        truncate_before: Some(9),
+        ..StreamMetadata::default()
+    };
+    for (s, metadata) in [(&expired, after_a_minute), (&cut, beyond_the_end)] {
+        log.set_metadata(s, Expected::Any, metadata).await.unwrap();
+    }
+    log.delete(&deleted, Expected::Any).await.unwrap();
+    clock.advance(61);
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 6);
+    log.close().await;
+    // Opened anew, nothing but the file knows.
+    let log = SqliteLog::open(home.path(), options(&clock)).unwrap();
+    for (s, expected) in [
+        (&expired, Expected::Exact(2)),
+        (&cut, Expected::Exact(2)),
+        (&deleted, Expected::NoStream),
+    ] {
+        let next = log.append(s, expected, vec![event(7)]).await.unwrap();
+        assert_eq!(next.revision, Some(3), "{s}");
+    }
+    assert_eq!(verify(home.path(), |_, _| {}).unwrap().damages, []);
+}
+
+#[tokio::test]
 async fn what_was_scavenged_after_the_newest_entries_were_read_is_no_damage() {
     let home = tempfile::tempdir().unwrap();
     let options = Options {
