@@ -12,23 +12,40 @@ use std::time::Duration;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 /// Whether the client ended its side by itself.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Whole(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub(super) struct Whole(Arc<AtomicBool>, Arc<Semaphore>);
+
+impl Default for Whole {
+    fn default() -> Self {
+        Self(Arc::default(), Arc::new(Semaphore::new(0)))
+    }
+}
 
 impl Whole {
     pub(super) fn get(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+
+    /// Returns when the client has said all, or soon, where it goes on. For answers that need nothing of what it says: a client may
+    /// overlook the end of one that comes while it still sends.
+    pub(super) async fn said(&self) {
+        // It is never given out, only closed.
+        let _ = tokio::time::timeout(SAID, self.1.acquire()).await;
+    }
 }
+
+/// How long an answer waits for what it does not need.
+const SAID: Duration = Duration::from_millis(10);
 
 /// How long a client that was answered may go on sending.
 const HEAR_OUT: Duration = Duration::from_secs(1);
 
 /// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that
 /// instead of the answer.
-pub(super) fn hear_out(mut body: Incoming) {
+fn hear_out(mut body: Incoming, said: Arc<Semaphore>) {
     // Without a runtime the server is gone, and its connections are.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return;
@@ -37,6 +54,7 @@ pub(super) fn hear_out(mut body: Incoming) {
         let heard = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
         // A client that never ends is reset at last.
         let _ = tokio::time::timeout(HEAR_OUT, heard).await;
+        said.close();
     });
 }
 
@@ -58,8 +76,9 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            hear_out(body);
+        match self.body.take() {
+            Some(body) => hear_out(body, Arc::clone(&self.whole.1)),
+            None => self.whole.1.close(),
         }
     }
 }

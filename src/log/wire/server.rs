@@ -163,22 +163,25 @@ async fn answer(
     if request.method() == http::Method::GET {
         return Ok(pages::page(&front.any().node, request.uri().path()).await);
     }
+    let whole = Whole::default();
+    let request = request.map(|body| body::Watched::new(body, whole.clone()));
     if !is_grpc(request.headers()) {
         let kind = request.headers().get(http::header::CONTENT_TYPE).cloned();
-        body::hear_out(request.into_body());
+        drop(request);
+        whole.said().await;
         return Ok(pages::not_grpc(kind.as_ref()));
     }
     let chosen = front.choose(request.uri().path(), request.headers()).await;
     let routes = match chosen {
         Ok(served) => served.routes.clone(),
         Err(status) => {
-            body::hear_out(request.into_body());
+            drop(request);
+            whole.said().await;
             return Ok(status.into_http());
         }
     };
-    let whole = Whole::default();
-    let mut request = request.map(|body| Body::new(body::Watched::new(body, whole.clone())));
-    request.extensions_mut().insert(whole);
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(whole.clone());
     let timeout = request
         .headers_mut()
         .remove("grpc-timeout")
@@ -188,12 +191,14 @@ async fn answer(
         request.extensions_mut().insert(Deadline(deadline));
     }
     let mut response = routes.oneshot(request).await?;
-    say_unimplemented(response.headers_mut());
+    if say_unimplemented(response.headers_mut()) {
+        whole.said().await;
+    }
     Ok(replies::embody(response))
 }
 
-/// The library answers a method or service that it does not know with the bare code.
-fn say_unimplemented(headers: &mut http::HeaderMap) {
+/// The library answers a method or service that it does not know with the bare code. Says whether this is such an answer.
+fn say_unimplemented(headers: &mut http::HeaderMap) -> bool {
     let unimplemented = i32::from(tonic::Code::Unimplemented).to_string();
     let bare = headers
         .get(tonic::Status::GRPC_STATUS)
@@ -203,6 +208,7 @@ fn say_unimplemented(headers: &mut http::HeaderMap) {
         let text = http::HeaderValue::from_static("Method is unimplemented.");
         headers.insert(tonic::Status::GRPC_MESSAGE, text);
     }
+    bare
 }
 
 fn is_grpc(headers: &http::HeaderMap) -> bool {
