@@ -7,9 +7,9 @@ use super::{event, open, stream};
 use crate::kernel::Position;
 use crate::log::{Delivery, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom};
 
-/// Together 40 MB: three pages, and far more than is kept in memory.
-const EVENTS: u128 = 400;
-const BYTES: usize = 100_000;
+/// Together 66 MB: four pages and more, none of them with the rows that were asked for, and far more than is kept in memory.
+const EVENTS: u128 = 1_100;
+const BYTES: usize = 60_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_that_end_by_their_size_leave_nothing_out() {
@@ -17,7 +17,7 @@ async fn pages_that_end_by_their_size_leave_nothing_out() {
     let log = open(home.path());
     let s = stream("a-1");
     let ids: Vec<u128> = (0..EVENTS).collect();
-    for few in ids.chunks(8) {
+    for few in ids.chunks(16) {
         let large = few.iter().map(|id| NewEvent {
             data: Bytes::from(vec![b'x'; BYTES]),
             ..event(*id)
