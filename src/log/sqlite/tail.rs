@@ -101,3 +101,68 @@ impl Tail {
 fn weight(event: &RecordedEvent) -> usize {
     event.data.len() + event.metadata.len() + size_of::<RecordedEvent>()
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::kernel::{Moment, StreamName};
+
+    fn event(position: u64, bytes: usize) -> RecordedEvent {
+        RecordedEvent {
+            position: Position(position),
+            stream: StreamName::new("a-1").unwrap(),
+            revision: position - 1,
+            id: Uuid::from_u128(position.into()),
+            event_type: "Tested".into(),
+            is_json: false,
+            data: Bytes::from(vec![0; bytes]),
+            metadata: Bytes::new(),
+            recorded_at: Moment::EPOCH,
+        }
+    }
+
+    fn after(tail: &Tail, from: u64, limit: usize) -> Option<(Vec<u64>, bool)> {
+        let slice = tail
+            .after(Position(from), limit, &Filter::default())
+            .unwrap()?;
+        let positions = slice.events.iter().map(|event| event.position.0);
+        Some((positions.collect(), slice.end))
+    }
+
+    #[test]
+    fn it_answers_only_where_nothing_lies_between_what_was_seen_and_what_it_has() {
+        let tail = Tail::default();
+        assert_eq!(after(&tail, 0, 9), None);
+        // Groups of two, of which the first ones are forgotten.
+        for first in (1..=6_001).step_by(2) {
+            tail.push(vec![event(first, 0), event(first + 1, 0)]);
+        }
+        let (last, kept) = (6_002, EVENTS as u64);
+        let first = last - kept + 1;
+        assert_eq!(after(&tail, first - 2, 2), None, "{} is missing", first - 1);
+        let beginning = Some((vec![first, first + 1], false));
+        assert_eq!(after(&tail, first - 1, 2), beginning);
+        // From within a group, and to the end.
+        assert_eq!(after(&tail, first, 1), Some((vec![first + 1], false)));
+        assert_eq!(
+            after(&tail, last - 3, 3),
+            Some((vec![last - 2, last - 1, last], true))
+        );
+        assert_eq!(after(&tail, last, 3), Some((Vec::new(), true)));
+    }
+
+    #[test]
+    fn it_forgets_by_bytes_too() {
+        let tail = Tail::default();
+        for position in 1..=100 {
+            tail.push(vec![event(position, 100_000)]);
+        }
+        let kept = after(&tail, 99, 9).unwrap();
+        assert_eq!(kept, (vec![100], true));
+        let reaches_back = (0..100).filter(|from| after(&tail, *from, 1).is_some());
+        assert_eq!(reaches_back.count(), BYTES / 100_000);
+    }
+}
