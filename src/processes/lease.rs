@@ -199,6 +199,7 @@ fn noted(event: &ParkedEvent) -> ParkedNote {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::memory::MemoryLog;
 
     fn parked(position: u64) -> ParkedEvent {
         ParkedEvent {
@@ -210,6 +211,38 @@ mod tests {
             cause: "x".repeat(1_000),
             parked_at: Moment::EPOCH,
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_writes_at_what_another_has_passed_is_refused_and_a_lost_answer_is_told_again()
+    {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let [one, other] = [1, 2].map(|owner| Lease::new(Arc::clone(&log), Uuid::from_u128(owner)));
+        let by = |lease: &Lease, position| Note {
+            owner: lease.owner(),
+            held: true,
+            lanes: vec![LaneNote::new("p", "s", Position(position), &[])],
+        };
+        assert_eq!(one.look().await.unwrap(), Seen::default());
+        assert_eq!(one.write(None, &by(&one, 1)).await.unwrap(), 0);
+        // Both saw the same; the second of them hears no.
+        assert_eq!(other.write(Some(0), &by(&other, 1)).await.unwrap(), 1);
+        let late = one.write(Some(0), &by(&one, 2)).await;
+        assert!(
+            matches!(
+                late,
+                Err(AppendError::WrongExpected {
+                    current: Some(1),
+                    ..
+                })
+            ),
+            "{late:?}"
+        );
+        let seen = other.look().await.unwrap();
+        assert_eq!((seen.revision, seen.note), (Some(1), Some(by(&other, 1))));
+        // Nobody heard that it was written; since then more has been done.
+        assert_eq!(other.write(Some(0), &by(&other, 3)).await.unwrap(), 1);
+        assert_eq!(other.look().await.unwrap().revision, Some(1));
     }
 
     #[test]

@@ -33,7 +33,7 @@ async fn pages_that_end_by_their_size_leave_nothing_out() {
     while let Some(delivery) = deliveries.next().await {
         match delivery.unwrap() {
             Delivery::Events(events) => {
-                followed.extend(events.iter().map(|event| event.position.0))
+                followed.extend(events.iter().map(|event| event.position.0));
             }
             Delivery::Checkpoint(_) => {}
             Delivery::CaughtUp(_) => break,
