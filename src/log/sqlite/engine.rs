@@ -43,6 +43,10 @@ impl SqliteLog {
     /// # Errors
     /// Locked, foreign, of another version, or visibly damaged; see [`OpenError`].
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_in(dir, options).map_err(|error| error.within(dir))
+    }
+
+    fn open_in(dir: &Path, options: Options) -> Result<Self, OpenError> {
         let mut place = Place::take(dir)?;
         let mut connection = schema::open_writer(&place.database)?;
         if place.lock.left == Left::Open {

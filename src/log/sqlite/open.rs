@@ -119,8 +119,34 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// SQLite refused.
-    #[error("log file: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("{path}: {source}")]
+    Sqlite {
+        /// The main file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite {
+            path: PathBuf::from(DATABASE),
+            source,
+        }
+    }
+}
+
+impl OpenError {
+    /// Names the directory where only the file was known.
+    pub(super) fn within(mut self, dir: &Path) -> Self {
+        if let Self::Sqlite { path, .. } = &mut self
+            && path == Path::new(DATABASE)
+        {
+            *path = dir.join(DATABASE);
+        }
+        self
+    }
 }
 
 /// Whoever has just opened it has not signed yet.

@@ -227,7 +227,10 @@ pub(super) fn foreign(path: &Path, error: rusqlite::Error) -> OpenError {
             what: "no SQLite database".into(),
         };
     }
-    error.into()
+    OpenError::Sqlite {
+        path: path.to_owned(),
+        source: error,
+    }
 }
 
 /// How long a database file is by its first 32 bytes (SQLite's file format, section 1.3); none if it is no database.

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -29,6 +30,27 @@ impl Failing {
     /// `annals log serve` on it.
     pub(super) fn serve_log(&self) -> Server {
         Server::start_log(&self.data, &self.fault.environment())
+    }
+
+    /// What `annals log serve` says when it does not start.
+    pub(super) fn refusal_of_log(&self) -> String {
+        let mut child = Server::command()
+            .args(["log", "serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&self.data)
+            .envs(self.fault.environment())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ended = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            child.try_wait().unwrap().is_some()
+        });
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(ended, "it serves");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// `annals serve` on it.

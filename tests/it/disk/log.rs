@@ -143,6 +143,11 @@ async fn after_a_failed_sync_nothing_is_taken_until_the_restart() {
         writer.put(5).await.unwrap_err();
     }
     server.kill();
+    // The page cache shows more than the disk may have: nothing is served before that is synced.
+    disk.fault.begin("sync", "/data/log.db-wal");
+    let refusal = disk.refusal_of_log();
+    assert!(refusal.contains("data/log.db: disk I/O error"), "{refusal}");
+    disk.fault.end();
     let server = disk.serve_log();
     let mut writer = Writer::of(&server, writer.acknowledged).await;
     for id in [4, 5] {
