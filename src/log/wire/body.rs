@@ -12,28 +12,30 @@ use std::time::Duration;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 
-/// Whether the client ended its side by itself.
-#[derive(Debug, Clone)]
-pub(super) struct Whole(Arc<AtomicBool>, Arc<Semaphore>);
+/// What is known of the client's side of a call.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whole(Arc<Side>);
 
-impl Default for Whole {
-    fn default() -> Self {
-        Self(Arc::default(), Arc::new(Semaphore::new(0)))
-    }
+#[derive(Debug, Default)]
+struct Side {
+    /// Ended by the client itself.
+    whole: AtomicBool,
+    /// Ended by whomever.
+    ended: Notify,
 }
 
 impl Whole {
+    /// Whether the client ended its side by itself.
     pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.whole.load(Ordering::Acquire)
     }
 
     /// Returns when the client has said all, or soon, where it goes on. For answers that need nothing of what it says: a client may
-    /// overlook the end of one that comes while it still sends.
+    /// overlook the end of one that comes while it still sends. One task asks this of a call, once.
     pub(super) async fn said(&self) {
-        // It is never given out, only closed.
-        let _ = tokio::time::timeout(SAID, self.1.acquire()).await;
+        let _ = tokio::time::timeout(SAID, self.0.ended.notified()).await;
     }
 }
 
@@ -45,7 +47,7 @@ const HEAR_OUT: Duration = Duration::from_secs(1);
 
 /// Takes in what a client still sends after it was answered: to drop it would reset the call, and some clients show that
 /// instead of the answer.
-fn hear_out(mut body: Incoming, said: Arc<Semaphore>) {
+fn hear_out(mut body: Incoming, side: Whole) {
     // Without a runtime the server is gone, and its connections are.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return;
@@ -54,7 +56,7 @@ fn hear_out(mut body: Incoming, said: Arc<Semaphore>) {
         let heard = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
         // A client that never ends is reset at last.
         let _ = tokio::time::timeout(HEAR_OUT, heard).await;
-        said.close();
+        side.0.ended.notify_one();
     });
 }
 
@@ -77,8 +79,8 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         match self.body.take() {
-            Some(body) => hear_out(body, Arc::clone(&self.whole.1)),
-            None => self.whole.1.close(),
+            Some(body) => hear_out(body, self.whole.clone()),
+            None => self.whole.0.ended.notify_one(),
         }
     }
 }
@@ -97,7 +99,7 @@ impl Body for Watched {
         let polled = Pin::new(body).poll_frame(context);
         match &polled {
             Poll::Ready(None) => {
-                self.whole.0.store(true, Ordering::Release);
+                self.whole.0.whole.store(true, Ordering::Release);
                 self.body = None;
             }
             Poll::Ready(Some(Err(_))) => self.body = None,
