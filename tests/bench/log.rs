@@ -1,5 +1,5 @@
 //! The embedded log beside the disk: durable appends at several numbers of callers against a plain file with one
-//! `fdatasync` a group, and sequential replay. `cargo bench --bench log [-- SECONDS]`.
+//! `fdatasync` a group, and sequential replay beside SQLite's own scan. `cargo bench --bench log [-- SECONDS]`.
 //!
 //! `ANNALS_BENCH_DIR` says on which disk, `ANNALS_BENCH_CALLERS=N` measures the appends of so many callers alone,
 //! `ANNALS_BENCH_ONLY=replay` the replay alone.
