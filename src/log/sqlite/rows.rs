@@ -13,7 +13,8 @@ const INSERT: &str = "INSERT INTO events (position, stream, revision, type, json
 /// Columns of an event.
 const COLUMNS: usize = 10;
 
-const INDEX: &str = "INSERT INTO stream_index (stream, revision, position) VALUES ";
+/// A group that fails is rolled back whole: `OR FAIL` spares SQLite its journal of the statement alone.
+const INDEX: &str = "INSERT OR FAIL INTO stream_index (stream, revision, position) VALUES ";
 
 /// Entries of the stream index that one statement writes.
 const ENTRIES: usize = 32;

@@ -240,7 +240,7 @@ impl Drop for Watch<'_> {
     }
 }
 
-fn failed_sync(cause: String) -> rusqlite::Error {
+pub(super) fn failed_sync(cause: String) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
     rusqlite::Error::SqliteFailure(code, Some(cause))
 }

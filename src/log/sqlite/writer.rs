@@ -124,13 +124,13 @@ impl Writer {
                     let answers = std::mem::take(&mut answers);
                     self.syncer.take(Committed { events, answers }, more)
                 });
+                let done = done.and_then(|()| self.checkpoints.after_commit(&self.connection));
                 if let Err(error) = done {
                     let in_group = answers.drain(..).map(|(reply, _)| reply);
                     let behind = waiting.map(|request| request.reply);
                     self.shared.fail(&error, in_group.chain(behind));
                     return Err(error);
                 }
-                self.checkpoints.after_commit(&self.connection);
             }
         }
         self.syncer.settle()?;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{crashed_copy, event, everything, open, stream};
 use crate::log::sqlite::SqliteLog;
-use crate::log::{AppendError, Direction, EventLog, Expected, Health, ReadFrom};
+use crate::log::{AppendError, Direction, EventLog, Expected, Health, NewEvent, ReadFrom, rules};
 
 const STEPS: [&str; 5] = [
     "log-insert",
@@ -87,6 +87,37 @@ async fn a_failing_checkpoint_harms_nobody() {
     assert_eq!(*log.health().borrow(), Health::Serving);
     assert_eq!(everything(&log).await.unwrap().len(), 200);
     fail::remove("log-checkpoint");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_main_file_that_failed_to_be_synced_is_believed_by_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    fail::cfg("log-checkpoint-sync", "return").unwrap();
+    let log = open(home.path());
+    let large = |turn| NewEvent {
+        data: vec![b'0'; rules::MAX_APPEND_BYTES / 2].into(),
+        is_json: false,
+        ..event(turn)
+    };
+    let (s, mut acknowledged) = (stream("a-1"), 0);
+    let refused = loop {
+        let append = log.append(&s, Expected::Any, vec![large(acknowledged)]);
+        match append.await {
+            Ok(_) => acknowledged += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(
+        matches!(refused, AppendError::Unavailable { retry: false, .. }),
+        "{refused:?}"
+    );
+    assert!(matches!(*log.health().borrow(), Health::Failed(_)));
+    fail::remove("log-checkpoint-sync");
+    log.close().await;
+    // What may be in the page cache alone is copied again from there.
+    assert!(home.path().join("log.db-wal").metadata().unwrap().len() > 0);
+    let found = open(home.path()).head().await.unwrap();
+    assert_eq!(u128::from(found.0), acknowledged);
 }
 
 #[tokio::test]
