@@ -10,7 +10,7 @@ use super::error::CommandError;
 use super::hot::Hot;
 use super::hydrated::Hydrated;
 use super::order::{Committed, Order};
-use super::record::{encode, foreseen, take_in};
+use super::record::{encode, foreseen, ids, take_in};
 use crate::kernel::{Revision, Stored, StreamName};
 use crate::log::{AppendError, Direction, EventLog, ReadError, ReadFrom, StreamSlice};
 
@@ -106,17 +106,19 @@ impl<A: Stored> Handler<A> {
                     return self.settle(stream, settled, aggregate, known).await;
                 }
             };
+            let new = encode::<A>(stream, order, &events)?;
+            let ids = ids(&new);
             if order.validate_only {
-                let would = foreseen(stream, &aggregate, order, &events);
+                let would = foreseen(stream, &aggregate, &events, &ids);
                 *known = Some(aggregate);
                 return Ok(would);
             }
             appends += 1;
-            let new = encode::<A>(stream, order, &events)?;
             match self.log.append(stream, aggregate.expected(), new).await {
                 Ok(appended) if !appended.repeated => {
+                    let written = (&*events, &*ids);
                     let committed =
-                        take_in(stream, &mut aggregate, order, &events, appended.position);
+                        take_in(stream, &mut aggregate, order, written, appended.position);
                     *known = Some(aggregate);
                     return Ok(committed);
                 }

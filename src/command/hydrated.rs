@@ -9,9 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::order::{Committed, RequestDigest, Written};
-use crate::kernel::{
-    DomainEvent as _, Position, Revision, Stored, StreamName, WireError, derived_id,
-};
+use crate::kernel::{DomainEvent as _, Position, Revision, Stored, StreamName, WireError};
 use crate::log::{Expected, RecordedEvent};
 
 /// What one request wrote.
@@ -19,15 +17,15 @@ use crate::log::{Expected, RecordedEvent};
 struct Remembered {
     digest: RequestDigest,
     first: Revision,
-    /// The types of its events: most requests write one.
-    event_type: &'static str,
-    more_types: Vec<&'static str>,
+    /// Ids and types of its events: most requests write one.
+    event: (Uuid, &'static str),
+    more: Vec<(Uuid, &'static str)>,
     position: Position,
 }
 
 impl Remembered {
-    fn types(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.event_type).chain(self.more_types.iter().copied())
+    fn events(&self) -> impl Iterator<Item = (Uuid, &'static str)> {
+        std::iter::once(self.event).chain(self.more.iter().copied())
     }
 }
 
@@ -102,13 +100,9 @@ impl<A: Stored> Hydrated<A> {
             metadata.schema_version,
             &recorded.data,
         )?;
-        self.take(
-            &event,
-            metadata.request_id,
-            digest,
-            recorded.revision,
-            recorded.position,
-        );
+        let asked = (metadata.request_id, digest);
+        let (id, revision) = (recorded.id, recorded.revision);
+        self.take(&event, asked, id, revision, recorded.position);
         Ok(())
     }
 
@@ -116,26 +110,26 @@ impl<A: Stored> Hydrated<A> {
     pub(super) fn take(
         &mut self,
         event: &A::Event,
-        request: Uuid,
-        digest: RequestDigest,
+        (request, digest): (Uuid, RequestDigest),
+        id: Uuid,
         revision: Revision,
         position: Position,
     ) {
         self.state.evolve(event);
         self.revision = Some(revision);
         self.position = position;
-        let event_type = event.event_type();
+        let event = (id, event.event_type());
         match self.requests.entry(request) {
             Entry::Occupied(mut known) => {
-                known.get_mut().more_types.push(event_type);
+                known.get_mut().more.push(event);
                 known.get_mut().position = position;
             }
             Entry::Vacant(new) => {
                 new.insert(Remembered {
                     digest,
                     first: revision,
-                    event_type,
-                    more_types: Vec::new(),
+                    event,
+                    more: Vec::new(),
                     position,
                 });
             }
@@ -154,10 +148,9 @@ impl<A: Stored> Hydrated<A> {
             return Some(Err(()));
         }
         let events: Vec<Written> = (remembered.first..)
-            .zip(remembered.types())
-            .enumerate()
-            .map(|(index, (revision, event_type))| Written {
-                id: event_id(request, stream, index),
+            .zip(remembered.events())
+            .map(|(revision, (id, event_type))| Written {
+                id,
                 event_type,
                 revision,
             })
@@ -170,14 +163,4 @@ impl<A: Stored> Hydrated<A> {
             repeated: true,
         }))
     }
-}
-
-/// The id of the `index`th event that a request writes to a stream: the same on every attempt, on every server.
-pub(super) fn event_id(request: Uuid, stream: &StreamName, index: usize) -> Uuid {
-    derived_id(&[
-        b"event",
-        request.as_bytes(),
-        stream.as_str().as_bytes(),
-        &(index as u64).to_be_bytes(),
-    ])
 }

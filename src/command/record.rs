@@ -1,11 +1,14 @@
 //! The events that an order decided on: for the log, for the aggregate and for the caller.
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::error::CommandError;
-use super::hydrated::{Hydrated, event_id};
+use super::hydrated::Hydrated;
 use super::order::{Committed, Order, Written};
-use crate::kernel::{DomainEvent as _, EventMetadata, Position, Stored, StreamName, WireError};
+use crate::kernel::{
+    DomainEvent as _, EventMetadata, Position, Stored, StreamName, WireError, derived_id,
+};
 use crate::log::NewEvent;
 
 /// As the log takes them: data, and metadata that says who, when, why and on which request.
@@ -36,7 +39,7 @@ pub(super) fn encode<A: Stored>(
             problem: format!("metadata: {error}"),
         })?;
         new.push(NewEvent {
-            id: event_id(context.request_id, stream, index),
+            id: event_id(stream, index, &data, &metadata),
             event_type: event.event_type().into(),
             is_json: true,
             data: Bytes::from(data),
@@ -46,17 +49,30 @@ pub(super) fn encode<A: Stored>(
     Ok(new)
 }
 
-fn written<A: Stored>(
-    stream: &StreamName,
-    aggregate: &Hydrated<A>,
-    order: &Order<A::Command>,
-    events: &[A::Event],
-) -> Vec<Written> {
+/// The id of the `index`th event that a request writes to a stream. It follows from all that is written, the request's id
+/// included: an append that is sent again has the same ids, and one that says anything else, by another server's clock or
+/// under a request id used twice, has others. A log that knows repeats by their ids alone then takes no event for another.
+fn event_id(stream: &StreamName, index: usize, data: &[u8], metadata: &[u8]) -> Uuid {
+    derived_id(&[
+        b"event",
+        stream.as_str().as_bytes(),
+        &(index as u64).to_be_bytes(),
+        data,
+        metadata,
+    ])
+}
+
+/// The ids of events that are about to be appended.
+pub(super) fn ids(new: &[NewEvent]) -> Vec<Uuid> {
+    new.iter().map(|event| event.id).collect()
+}
+
+fn written<A: Stored>(aggregate: &Hydrated<A>, events: &[A::Event], ids: &[Uuid]) -> Vec<Written> {
     let first = aggregate.next();
     (first..)
-        .zip(events.iter().enumerate())
-        .map(|(revision, (index, event))| Written {
-            id: event_id(order.context.request_id, stream, index),
+        .zip(events.iter().zip(ids))
+        .map(|(revision, (event, id))| Written {
+            id: *id,
             event_type: event.event_type(),
             revision,
         })
@@ -67,10 +83,10 @@ fn written<A: Stored>(
 pub(super) fn foreseen<A: Stored>(
     stream: &StreamName,
     aggregate: &Hydrated<A>,
-    order: &Order<A::Command>,
     events: &[A::Event],
+    ids: &[Uuid],
 ) -> Committed {
-    let events = written(stream, aggregate, order, events);
+    let events = written(aggregate, events, ids);
     Committed {
         stream: stream.clone(),
         revision: events.last().map(|event| event.revision),
@@ -85,18 +101,13 @@ pub(super) fn take_in<A: Stored>(
     stream: &StreamName,
     aggregate: &mut Hydrated<A>,
     order: &Order<A::Command>,
-    events: &[A::Event],
+    (events, ids): (&[A::Event], &[Uuid]),
     position: Position,
 ) -> Committed {
-    let written = written(stream, aggregate, order, events);
+    let written = written(aggregate, events, ids);
+    let (request, digest) = (order.context.request_id, order.digest);
     for (event, at) in events.iter().zip(&written) {
-        aggregate.take(
-            event,
-            order.context.request_id,
-            order.digest,
-            at.revision,
-            position,
-        );
+        aggregate.take(event, (request, digest), at.id, at.revision, position);
     }
     Committed {
         stream: stream.clone(),

@@ -16,7 +16,9 @@ use uuid::Uuid;
 
 use self::purse::{LIMIT, PURSE, Purse, count, order, server};
 use super::{CommandError, Handler, Order};
+use crate::kernel::Moment;
 use crate::log::memory::MemoryLog;
+use crate::log::witness::Witness;
 
 #[tokio::test]
 async fn a_retry_answers_what_the_first_attempt_answered_after_a_restart_and_after_others_wrote() {
@@ -56,6 +58,31 @@ async fn a_request_id_with_another_payload_is_refused() {
         "{refused}"
     );
     assert_eq!(count(&log).await, 1);
+}
+
+/// Where the log knows repeats by their ids alone and does not say so, the ids have to tell.
+#[tokio::test]
+async fn of_two_servers_that_take_one_request_id_at_once_the_second_answers_what_was_written() {
+    let mut later = order(2, 5);
+    later.context.occurred_at = Moment::from_unix_micros(1).unwrap();
+    for (second, reused) in [(order(2, 6), true), (later, false), (order(2, 5), false)] {
+        let log = MemoryLog::new();
+        let forgetful = Arc::new(Witness::of(log.clone()).forgetful());
+        let [one, two] = [0; 2].map(|_| Handler::<Purse>::new(forgetful.clone(), 100));
+        one.execute(&order(1, 1)).await.unwrap();
+        two.state(PURSE).await.unwrap();
+        let first = one.execute(&order(2, 5)).await.unwrap();
+        // It has not seen that.
+        match two.execute(&second).await {
+            Ok(answer) => assert!(!reused && answer.events == first.events, "{answer:?}"),
+            Err(refused) => assert!(
+                reused && matches!(refused, CommandError::RequestIdReused(_)),
+                "{refused}"
+            ),
+        }
+        assert_eq!(count(&log).await, 2);
+        assert_eq!(two.state(PURSE).await.unwrap().unwrap().total, 6);
+    }
 }
 
 #[tokio::test]

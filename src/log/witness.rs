@@ -21,6 +21,7 @@ pub(crate) struct Witness {
     heads: AtomicUsize,
     events: AtomicUsize,
     gate: Option<Arc<Barrier>>,
+    forgetful: bool,
 }
 
 impl Witness {
@@ -35,6 +36,12 @@ impl Witness {
     /// The same; it says where it ends only when so many logs as `gate` is for are asked at the same time.
     pub(crate) fn behind(mut self, gate: &Arc<Barrier>) -> Self {
         self.gate = Some(Arc::clone(gate));
+        self
+    }
+
+    /// The same; it answers a repeated append as if it were new, as `EventStoreDB` does.
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.forgetful = true;
         self
     }
 
@@ -57,7 +64,9 @@ impl EventLog for Witness {
         expected: Expected,
         events: Vec<NewEvent>,
     ) -> Result<Appended, AppendError> {
-        self.log.append(stream, expected, events).await
+        let mut appended = self.log.append(stream, expected, events).await?;
+        appended.repeated &= !self.forgetful;
+        Ok(appended)
     }
 
     async fn read_stream(
