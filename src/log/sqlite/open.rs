@@ -12,7 +12,7 @@ use super::schema;
 use crate::log::rules::{self, Clock, Protected};
 
 pub(super) const DATABASE: &str = "log.db";
-const WRITE_AHEAD_LOG: &str = "log.db-wal";
+pub(super) const WRITE_AHEAD_LOG: &str = "log.db-wal";
 
 /// Appends that may wait for the writer: four groups, so that a burst of a thousand callers fits.
 const QUEUE_APPENDS: usize = 4096;

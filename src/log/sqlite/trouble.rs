@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
+use super::open::{DATABASE, WRITE_AHEAD_LOG};
 use crate::log::{AppendError, Health};
 
 /// How often the writer looks whether it can write again.
@@ -105,7 +106,7 @@ pub(super) fn probe(dir: &Path, connection: &Connection) -> Result<(), Probe> {
         "injected".into()
     ))));
     let path = dir.join(PROBE);
-    let written = fill(&path);
+    let written = fill(&path, longest_file(dir));
     let _ = std::fs::remove_file(&path);
     written.map_err(|error| Probe::Still(Trouble::of_probe(&error)))?;
     rewrite_version(connection).map_err(|error| {
@@ -119,8 +120,20 @@ pub(super) fn probe(dir: &Path, connection: &Connection) -> Result<(), Probe> {
     })
 }
 
-fn fill(path: &Path) -> io::Result<()> {
+/// Bytes of the larger of the log's files.
+fn longest_file(dir: &Path) -> u64 {
+    let bytes = |name| std::fs::metadata(dir.join(name)).map_or(0, |file| file.len());
+    [DATABASE, WRITE_AHEAD_LOG]
+        .map(bytes)
+        .into_iter()
+        .max()
+        .unwrap_or_default()
+}
+
+/// Room on the disk, and for a file to grow beyond `longest`, which a process may be forbidden (setrlimit(2)): a hole takes none.
+fn fill(path: &Path, longest: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
+    file.set_len(longest.saturating_add(PROBE_BYTES as u64))?;
     let step = vec![0; PROBE_STEP];
     for _ in 0..PROBE_BYTES / PROBE_STEP {
         file.write_all(&step)?;
@@ -148,4 +161,24 @@ pub(super) fn injected_full() -> rusqlite::Error {
 #[cfg(feature = "failpoints")]
 fn failure(code: i32) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("injected".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_takes_the_room_of_a_group_and_is_longer_than_any_file_of_the_log() {
+        let home = tempfile::tempdir().unwrap();
+        let probe = home.path().join(PROBE);
+        for (name, bytes) in [(DATABASE, 10_000_000), (WRITE_AHEAD_LOG, 70_000_000)] {
+            let file = File::create(home.path().join(name)).unwrap();
+            file.set_len(bytes).unwrap();
+            fill(&probe, longest_file(home.path())).unwrap();
+            let filled = probe.metadata().unwrap();
+            assert_eq!(filled.len(), bytes + PROBE_BYTES as u64);
+            let taken = std::os::unix::fs::MetadataExt::blocks(&filled) * 512;
+            assert!(taken >= PROBE_BYTES as u64, "{taken}");
+        }
+    }
 }

@@ -89,16 +89,22 @@ async fn a_disk_that_cannot_be_written_is_waited_out_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_on_the_size_of_files_is_told_and_waited_out() {
-    const LIMIT_BYTES: u64 = 256 * 1024;
+    // Less and more than what a look at the disk writes.
+    for limit in [256 * 1024, 12 * 1024 * 1024] {
+        limited_to(limit).await;
+    }
+}
+
+async fn limited_to(limit: u64) {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let server = Server::start_log(&data, &[]);
     let mut writer = Writer::of(&server, Vec::new()).await;
-    limit_files(&server, Some(LIMIT_BYTES));
+    limit_files(&server, Some(limit));
     let mut next = 1;
     while writer.put(next).await.is_ok() {
         next += 1;
-        assert!(next < 1_000, "the files do not stop growing");
+        assert!(next < 10_000, "the files do not stop growing");
     }
     // It is the server that says so: the signal that comes with the limit has not ended it.
     for _ in 0..3 {
