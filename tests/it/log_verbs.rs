@@ -116,7 +116,8 @@ async fn a_dump_goes_through_files_and_pipes_and_comes_back_equal() {
         forged.as_bytes(),
         &["copy", "-", &path("four")],
     ));
-    assert!(line.contains("line 8 of the dump: its digest"), "{line}");
+    let both = format!("- -> {}: line 8 of the dump: its digest", path("four"));
+    assert!(line.contains(&both), "{line}");
     // A log of its own is no copy of this one.
     SqliteLog::open(Path::new(&path("five")), Options::default())
         .unwrap()
@@ -266,6 +267,43 @@ async fn a_backup_is_of_one_moment_and_a_log_like_any_other() {
         .await
         .unwrap();
     copy.close().await;
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_named_by_whoever_cannot_read_it() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    written(Path::new(&path("one"))).await.close().await;
+    let file = home.path().join("one/log.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // All pages but the first, which says what it is.
+    bytes.iter_mut().skip(4096).for_each(|byte| *byte = 0xff);
+    std::fs::write(&file, bytes).unwrap();
+    for verb in [
+        &["stat", &path("one")][..],
+        &["dump", &path("one")],
+        &["copy", &path("one"), &path("two")],
+        &["backup", &path("one"), &path("three")],
+    ] {
+        let line = complaint(&annals(verb));
+        assert!(line.contains(&path("one")), "{verb:?}: {line}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_with_what_the_system_says() {
+    let home = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let to = home.path().join("tasks");
+    let url = format!("esdb://{address}?tls=false");
+    let line = complaint(&annals(&["copy", &url, to.to_str().unwrap()]));
+    assert!(
+        line.contains(&format!("{address}: Connection refused")),
+        "{line}"
+    );
+    assert!(!line.contains("MetadataMap"), "{line}");
 }
 
 #[test]

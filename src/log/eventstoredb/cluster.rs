@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 
-use super::handshake::{Answers, answers};
+use super::handshake::{Answers, answers, refused};
 use super::hub::Hub;
 use super::line::Line;
 use super::provider::{ProviderError, install_provider};
@@ -107,10 +107,11 @@ impl Cluster {
             | Trouble::Deleted
             | Trouble::Closed) => format!("{other:?}"),
         };
-        Err(match mistaken(&cluster.connection.settings, &cause).await {
-            Some((host, says)) => unreachable(format!("{cause}; {host} {says}")),
-            None => unreachable(cause),
-        })
+        let settings = &cluster.connection.settings;
+        if let Some((host, says)) = mistaken(settings, &cause).await {
+            return Err(unreachable(format!("{cause}; {host} {says}")));
+        }
+        Err(unreachable(nobody(settings).await.unwrap_or(cause)))
     }
 
     /// Where it is, without user and password.
@@ -231,6 +232,20 @@ impl Cluster {
 
 /// What the crate's text has where not even TLS came about. It does not say why.
 const NO_CONNECTION: &str = "(Connect)";
+
+/// Why no host that is named can be connected to, which the crate's text does not say; none where one can.
+async fn nobody(settings: &ClientSettings) -> Option<String> {
+    let mut why = Vec::new();
+    for host in settings.hosts() {
+        let (name, port) = (&host.host, host.port);
+        let refused = match u16::try_from(port) {
+            Ok(port) => refused(name, port).await?,
+            Err(_) => "no such port".to_owned(),
+        };
+        why.push(format!("{name}:{port}: {refused}"));
+    }
+    (!why.is_empty()).then(|| why.join("; "))
+}
 
 /// The first host that speaks TLS where the connection string does not, or the other way round, or that is not trusted, and what to
 /// do about it. `cause` is what was seen last.

@@ -66,6 +66,16 @@ async fn greet(host: &str, port: u16) -> Option<Answers> {
     }
 }
 
+/// Why there is no connection to `host` at `port`; none where there is one.
+pub(super) async fn refused(host: &str, port: u16) -> Option<String> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match timeout(PATIENCE, TcpStream::connect((host, port))).await {
+        Ok(Ok(_connected)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_elapsed) => Some(format!("no connection in {} s", PATIENCE.as_secs())),
+    }
+}
+
 /// A client that trusts nobody.
 fn greeting(host: &str) -> Option<ClientConnection> {
     let provider = Arc::new(aws_lc_rs::default_provider());

@@ -35,7 +35,7 @@ pub(super) enum Trouble {
 
 /// What `error` means.
 pub(super) fn of(error: &Error) -> Trouble {
-    let text = error.to_string();
+    let text = plain(&error.to_string());
     match error {
         Error::WrongExpectedVersion { current, .. } => Trouble::WrongRevision(match current {
             CurrentRevision::Current(revision) => Some(*revision),
@@ -43,7 +43,7 @@ pub(super) fn of(error: &Error) -> Trouble {
         }),
         Error::ResourceDeleted => Trouble::Deleted,
         Error::AccessDenied => Trouble::Refused(
-            "access denied: look at the user and password of the connection string".into(),
+            "access denied: look at the user and password of the connection string, and at what that user may do there".into(),
         ),
         Error::UnsupportedFeature
         | Error::InternalParsingError(_)
@@ -73,6 +73,18 @@ fn of_code(code: i32, message: &str) -> Trouble {
         }
         other => Trouble::Refused(format!("gRPC code {other}: {message}")),
     }
+}
+
+/// The crate prints whole statuses, with bytes and headers: what is left is the code and the message.
+fn plain(text: &str) -> String {
+    let said = || {
+        let (before, status) = text.split_once("status: ")?;
+        let (code, message) = status.split_once(", message: \"")?;
+        let (message, _) = message.rsplit_once("\", details: [")?;
+        let before = before.trim_end_matches("Unmapped gRPC connection error: ");
+        Some(format!("{before}{code}: {message}"))
+    };
+    said().unwrap_or_else(|| text.to_owned())
 }
 
 impl Trouble {
@@ -107,3 +119,19 @@ impl Trouble {
 }
 
 const CLOSED: &str = "it was closed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_status_the_code_and_the_message_are_told() {
+        let status = "gRPC connection error: Unmapped gRPC connection error: status: Unknown, message: \"client error (Connect)\", \
+                      details: [8, 16], metadata: MetadataMap { headers: {} }.";
+        assert_eq!(
+            plain(status),
+            "gRPC connection error: Unknown: client error (Connect)"
+        );
+        assert_eq!(plain("Connection is closed."), "Connection is closed.");
+    }
+}

@@ -29,7 +29,7 @@ pub fn backup(
     to: &Path,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Position, ToolError> {
-    let (source, _) = tools::open_beside(dir)?;
+    let (source, path) = tools::open_beside(dir)?;
     let target = to.join(DATABASE);
     std::fs::create_dir_all(to).map_err(failed(to))?;
     if target.exists() {
@@ -49,9 +49,12 @@ pub fn backup(
     let part = to.join("log.db.part");
     let _ = std::fs::remove_file(&part);
     // One snapshot for all steps: an append would make them begin again.
-    let snapshot = source.unchecked_transaction()?;
-    let (head, _) = writer::end_of(&snapshot)?;
-    copy(&source, &part, &mut progress)?;
+    let snapshot = source
+        .unchecked_transaction()
+        .map_err(tools::refused(&path))?;
+    let (head, _) = writer::end_of(&snapshot).map_err(tools::refused(&path))?;
+    // SQLite does not say which of the two files; the one that is written to runs out of room.
+    copy(&source, &part, &mut progress).map_err(tools::refused(&part))?;
     drop(snapshot);
     // It takes its name when it is durable.
     sync(&part)?;
@@ -64,7 +67,7 @@ fn copy(
     source: &Connection,
     part: &Path,
     progress: &mut impl FnMut(u64, u64),
-) -> Result<(), ToolError> {
+) -> rusqlite::Result<()> {
     let mut target = Connection::open(part)?;
     let backup = Backup::new(source, &mut target)?;
     loop {

@@ -18,9 +18,11 @@ impl SqliteLog {
     /// No log, or an unreadable one.
     pub fn beside(dir: &Path) -> Result<Self, ToolError> {
         let (connection, path) = tools::open_beside(dir)?;
-        let snapshot = connection.unchecked_transaction()?;
-        let (head, _) = writer::end_of(&snapshot)?;
-        let unwritten = Unwritten::load(&snapshot, head, usize::MAX)?;
+        let refused = tools::refused(&path);
+        let snapshot = connection.unchecked_transaction().map_err(&refused)?;
+        let (head, _) = writer::end_of(&snapshot).map_err(&refused)?;
+        let unwritten = Unwritten::load(&snapshot, head, usize::MAX).map_err(&refused)?;
+        drop(refused);
         let shared = Shared::new(path, rules::system_clock(), head, unwritten);
         Ok(Self::without_writer(Arc::new(shared)))
     }

@@ -61,7 +61,7 @@ pub fn dump(
     mut progress: impl FnMut(Position, Position),
 ) -> Result<Copied, ToolError> {
     let (connection, path) = tools::open_beside(dir)?;
-    let (head, _) = writer::end_of(&connection)?;
+    let (head, _) = writer::end_of(&connection).map_err(tools::refused(&path))?;
     let mut reader = Reader::open(&path, Arc::default())?;
     let mut at = Position::START;
     let mut events = 0;
@@ -98,7 +98,7 @@ pub fn check_dump(
     mut progress: impl FnMut(Position, Position),
 ) -> Result<Copied, ToolError> {
     let (connection, path) = tools::open_beside(dir)?;
-    let (head, _) = writer::end_of(&connection)?;
+    let (head, _) = writer::end_of(&connection).map_err(tools::refused(&path))?;
     let mut reader = Reader::open(&path, Arc::default())?;
     let mut lines = Lines::of(input);
     let mut done = Copied::default();

@@ -40,21 +40,25 @@ pub struct Stat {
 /// No log, or an unreadable one.
 pub fn stat(dir: &Path) -> Result<Stat, ToolError> {
     let (connection, path) = tools::open_beside(dir)?;
-    let (head, last_recorded) = writer::end_of(&connection)?;
-    let scavenged = scavenged(&connection)?;
+    figures(&connection, &path).map_err(tools::refused(&path))
+}
+
+fn figures(connection: &Connection, path: &Path) -> rusqlite::Result<Stat> {
+    let (head, last_recorded) = writer::end_of(connection)?;
+    let scavenged = scavenged(connection)?;
     let wal = std::fs::metadata(path.with_extension("db-wal"));
-    let page_bytes = pragma(&connection, "page_size")?;
+    let page_bytes = pragma(connection, "page_size")?;
     Ok(Stat {
         schema: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
         head,
         events: head.0.saturating_sub(scavenged),
         scavenged,
         // Streams and types are never removed, and their numbers have no gaps.
-        streams: number(&connection, "SELECT coalesce(max(id), 0) FROM streams")?,
-        types: number(&connection, "SELECT coalesce(max(id), 0) FROM types")?,
+        streams: number(connection, "SELECT coalesce(max(id), 0) FROM streams")?,
+        types: number(connection, "SELECT coalesce(max(id), 0) FROM types")?,
         last_recorded: (head > Position::START).then_some(last_recorded),
-        file_bytes: page_bytes * pragma(&connection, "page_count")?,
-        free_bytes: page_bytes * pragma(&connection, "freelist_count")?,
+        file_bytes: page_bytes * pragma(connection, "page_count")?,
+        free_bytes: page_bytes * pragma(connection, "freelist_count")?,
         wal_bytes: wal.map(|wal| wal.len()).unwrap_or_default(),
     })
 }

@@ -22,10 +22,15 @@ pub enum ToolError {
     #[error(transparent)]
     Append(#[from] AppendError),
     /// SQLite refused.
-    #[error("log file: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("{path}: {source}", path = .path.display())]
+    Sqlite {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// The output or input failed.
-    #[error("dump: {0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A line of a dump is none.
     #[error("line {line} of the dump: {problem}")]
@@ -68,6 +73,14 @@ pub enum ToolError {
         /// Which stream.
         stream: String,
     },
+}
+
+/// What SQLite said of the file at `path`.
+pub(super) fn refused(path: &Path) -> impl Fn(rusqlite::Error) -> ToolError {
+    |source| ToolError::Sqlite {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Opens the log in `dir` for reading, beside whoever serves it, and checks that it is one.

@@ -83,8 +83,8 @@ pub fn verify(
     dir: &Path,
     mut progress: impl FnMut(Position, Position),
 ) -> Result<Verified, ToolError> {
-    let (connection, _) = tools::open_beside(dir)?;
-    let (head, _) = writer::end_of(&connection)?;
+    let (connection, path) = tools::open_beside(dir)?;
+    let (head, _) = writer::end_of(&connection).map_err(tools::refused(&path))?;
     let mut found = Verified {
         head,
         ..Verified::default()

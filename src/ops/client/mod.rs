@@ -9,7 +9,7 @@ mod table;
 
 pub use codec::DynamicCodec;
 pub use connect::{ConnectError, Target};
-pub use table::to_table;
+pub use table::{to_table, unknown_columns};
 
 use http::uri::PathAndQuery;
 use prost_reflect::{

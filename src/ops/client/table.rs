@@ -37,6 +37,29 @@ pub fn to_table(reply: &Value, columns: &[&str]) -> String {
     text
 }
 
+/// The `columns` that no list of `reply` has, and those that there are; none where all are known, or all lists are empty.
+#[must_use]
+pub fn unknown_columns(reply: &Value, columns: &[&str]) -> Option<String> {
+    let lists = reply.as_object()?.values().filter_map(Value::as_array);
+    let rows = lists.flatten().filter_map(Value::as_object);
+    let mut known: Vec<&str> = Vec::new();
+    for name in rows.flat_map(Map::keys) {
+        if !known.contains(&name.as_str()) {
+            known.push(name);
+        }
+    }
+    let unknown = columns.iter().filter(|name| !known.contains(*name));
+    let unknown: Vec<&str> = unknown.copied().collect();
+    if known.is_empty() || unknown.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "--table: no list of the reply has {}; there are {}",
+        unknown.join(", "),
+        known.join(", ")
+    ))
+}
+
 fn grid(rows: &[&Map<String, Value>], columns: &[&str]) -> String {
     let every = rows.first().map(|row| row.keys().map(String::as_str));
     let columns: Vec<&str> = if columns.is_empty() {
@@ -112,6 +135,11 @@ mod tests {
             to_table(&json!({"days": [{"a": 1, "b": 2}]}), &["b", "c"]),
             "days:\n  b  c\n  2\n"
         );
+        assert_eq!(
+            unknown_columns(&json!({"days": [{"a": 1}, {"b": 2}]}), &["b", "c"]).unwrap(),
+            "--table: no list of the reply has c; there are a, b"
+        );
+        assert_eq!(unknown_columns(&json!({"days": []}), &["c"]), None);
         assert!(to_table(&json!({"long": "é".repeat(100)}), &[]).ends_with("…\n"));
     }
 }

@@ -39,6 +39,16 @@ impl LogPlaces {
         self.own.get(service).unwrap_or(&self.all)
     }
 
+    /// The setting that says where the log of `service` is.
+    #[must_use]
+    pub fn setting_of(&self, service: &str) -> String {
+        if self.own.contains_key(service) {
+            format!("log.{service}_url")
+        } else {
+            "log.url".to_owned()
+        }
+    }
+
     pub(super) fn read(from: &Resolved) -> Self {
         let own = from
             .rows()

@@ -161,6 +161,8 @@ fn a_service_is_where_its_own_setting_says_and_else_where_the_common_one_does() 
     assert_eq!(*config.log.of("audit"), LogPlace::Embedded);
     let shared = LogPlace::Esdb("esdb://admin:secret@a,b?tls=true".to_owned());
     assert_eq!(*config.log.of("tasks"), shared);
+    assert_eq!(config.log.setting_of("audit"), "log.audit_url");
+    assert_eq!(config.log.setting_of("tasks"), "log.url");
     for shown in [
         as_text(&resolved),
         as_json(&resolved).to_string(),

@@ -18,7 +18,7 @@ pub struct ImportArgs {
     #[command(flatten)]
     pub server: Target,
     /// Commands under way at once
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, allow_hyphen_values = true, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
     /// A file that holds the access token
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
@@ -33,7 +33,12 @@ pub struct ImportArgs {
     #[arg(long)]
     pub from_start: bool,
     /// Seconds that one command is tried again while the server is away or overloaded
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_hyphen_values = true,
+        default_value_t = 120
+    )]
     pub give_up_after: u64,
 }
 

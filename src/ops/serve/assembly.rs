@@ -48,8 +48,13 @@ pub enum AssemblyError {
     #[error(transparent)]
     Log(#[from] OpenError),
     /// The server of a log is not there.
-    #[error("log.url: {0}")]
-    Cluster(#[from] ConnectError),
+    #[error("{setting}: {cause}")]
+    Cluster {
+        /// The setting that names it.
+        setting: String,
+        /// Why it is not.
+        cause: ConnectError,
+    },
     /// There is no place for what is derived from the logs.
     #[error("{path}: {cause}", path = .path.display())]
     Directory {

@@ -28,7 +28,12 @@ pub(super) async fn connect(config: &Config) -> Result<Clusters, AssemblyError> 
             continue;
         };
         if !clusters.contains_key(url) {
-            clusters.insert(url.clone(), Cluster::connect(url).await?);
+            let cluster = Cluster::connect(url).await;
+            let cluster = cluster.map_err(|cause| AssemblyError::Cluster {
+                setting: config.log.setting_of(service),
+                cause,
+            })?;
+            clusters.insert(url.clone(), cluster);
         }
     }
     Ok(clusters)

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::print;
 use crate::ops::cli::Failure;
-use crate::ops::client::{Methods, Target, call, request, to_json, to_table};
+use crate::ops::client::{Methods, Target, call, request, to_json, to_table, unknown_columns};
 
 /// Arguments of `annals call`.
 #[derive(Debug, Args)]
@@ -50,5 +50,11 @@ pub async fn run(args: &CallArgs) -> Result<(), Failure> {
         return Ok(print(&format!("{json}\n"))?);
     };
     let columns: Vec<&str> = columns.split(',').filter(|name| !name.is_empty()).collect();
-    Ok(print(&to_table(&serde_json::from_str(&json)?, &columns))?)
+    let reply = serde_json::from_str(&json)?;
+    print(&to_table(&reply, &columns))?;
+    // No failure: what was called is done.
+    if let Some(unknown) = unknown_columns(&reply, &columns) {
+        eprintln!("annals: {unknown}");
+    }
+    Ok(())
 }

@@ -30,7 +30,7 @@ enum What {
         #[arg(long, value_name = "UUID")]
         subject: Uuid,
         /// How long it is valid, as 90s, 30m, 1h or 7d; at most 30d
-        #[arg(long, default_value = "1h", value_parser = ttl)]
+        #[arg(long, default_value = "1h", allow_hyphen_values = true, value_parser = ttl)]
         ttl: Duration,
     },
 }

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
+use super::during;
 use super::endpoint::Endpoint;
 use super::place::{existing, existing_or_new};
 use super::progress::Progress;
@@ -36,6 +37,13 @@ pub(super) struct CopyArgs {
     json: bool,
 }
 
+impl CopyArgs {
+    /// Which of the two ends it was is for the reader to see, where the error does not name a file.
+    fn failed(&self, error: ToolError) -> Failure {
+        during(&format!("{} -> {}", self.from, self.to), error)
+    }
+}
+
 /// Copies, compares, and prints what both ends have.
 pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
     use Endpoint::{Dump, Log, Pipe, Server, Unknown};
@@ -47,9 +55,15 @@ pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
         existing_or_new(to)?;
     }
     let copied = match (&args.from, &args.to) {
-        (Log(from), Log(to)) => between_logs(&existing(from)?, to).await?,
-        (Log(from), Dump(to)) => to_file(&existing(from)?, to)?,
-        (Log(from), Pipe) => to_pipe(&existing(from)?)?,
+        (Log(from), Log(to)) => between_logs(&existing(from)?, to, args).await?,
+        (Log(from), Dump(to)) => to_file(&existing(from)?, to, args)?,
+        (Log(from), Pipe) => {
+            let dumped = to_pipe(&existing(from)?);
+            let Some(copied) = dumped.map_err(|error| args.failed(error))? else {
+                return Ok(());
+            };
+            copied
+        }
         (Log(from), Server(to)) => {
             let source = SqliteLog::beside(&existing(from)?)?;
             to_server(&source, to, args).await?
@@ -58,9 +72,9 @@ pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
         (Server(from), Server(to)) => to_server(&server(from, args).await?, to, args).await?,
         (Dump(from), Log(to)) => {
             let file = File::open(from).map_err(|error| named(from, &error))?;
-            from_lines(&mut BufReader::new(file), to).await?
+            from_lines(&mut BufReader::new(file), to, args).await?
         }
-        (Pipe, Log(to)) => from_lines(&mut BufReader::new(io::stdin()), to).await?,
+        (Pipe, Log(to)) => from_lines(&mut BufReader::new(io::stdin()), to, args).await?,
         (Dump(_) | Pipe, Dump(_) | Pipe) => {
             let line = "one end must be a log: files of lines are copied by cp";
             return Err(Failure(line.to_owned()));
@@ -76,7 +90,7 @@ pub(super) async fn run(args: &CopyArgs) -> Result<(), Failure> {
     report(args, copied)
 }
 
-async fn between_logs(from: &Path, to: &Path) -> Result<Copied, Failure> {
+async fn between_logs(from: &Path, to: &Path, args: &CopyArgs) -> Result<Copied, Failure> {
     let source = SqliteLog::beside(from)?;
     let last = source.head().await?;
     let target = SqliteLog::open(to, Options::default()).map_err(taken)?;
@@ -87,7 +101,7 @@ async fn between_logs(from: &Path, to: &Path) -> Result<Copied, Failure> {
         })
         .await;
     target.close().await;
-    Ok(copied?)
+    copied.map_err(|error| args.failed(error))
 }
 
 /// The part of a server that is meant.
@@ -102,7 +116,7 @@ async fn to_server(from: &dyn EventLog, to: &str, args: &CopyArgs) -> Result<Cop
     let target = server(to, args).await?;
     let progress = Progress::positions("copied");
     let copied = target.copy_from(from, |done| progress.at(done.examined, last));
-    Ok(copied.await?)
+    copied.await.map_err(|error| args.failed(error))
 }
 
 async fn from_server(from: &str, to: &Path, args: &CopyArgs) -> Result<Copied, Failure> {
@@ -116,24 +130,28 @@ async fn from_server(from: &str, to: &Path, args: &CopyArgs) -> Result<Copied, F
         })
         .await;
     target.close().await;
-    Ok(copied?)
+    copied.map_err(|error| args.failed(error))
 }
 
-async fn from_lines(lines: &mut (dyn BufRead + Send), to: &Path) -> Result<Copied, Failure> {
+async fn from_lines(
+    lines: &mut (dyn BufRead + Send),
+    to: &Path,
+    args: &CopyArgs,
+) -> Result<Copied, Failure> {
     let target = SqliteLog::open(to, Options::default()).map_err(taken)?;
     let progress = Progress::count("copied");
     let copied = load(&target, lines, |done| progress.done(done.events)).await;
     target.close().await;
-    Ok(copied?)
+    copied.map_err(|error| args.failed(error))
 }
 
 /// By way of a file beside it: one that has the name is whole.
-fn to_file(from: &Path, to: &Path) -> Result<Copied, Failure> {
+fn to_file(from: &Path, to: &Path, args: &CopyArgs) -> Result<Copied, Failure> {
     let part = PathBuf::from(format!("{}.part", to.display()));
     let file = alone(&part)?;
     let progress = Progress::positions("dumped");
     let mut out = BufWriter::new(file);
-    dump(from, &mut out, |at, last| progress.at(at, last))?;
+    dump(from, &mut out, |at, last| progress.at(at, last)).map_err(|error| args.failed(error))?;
     let file = out
         .into_inner()
         .map_err(|error| named(&part, error.error()))?;
@@ -143,7 +161,8 @@ fn to_file(from: &Path, to: &Path) -> Result<Copied, Failure> {
     let written = File::open(&part).map_err(|error| named(&part, &error))?;
     let copied = check_dump(from, &mut BufReader::new(written), |at, last| {
         progress.at(at, last);
-    })?;
+    })
+    .map_err(|error| args.failed(error))?;
     std::fs::rename(&part, to).map_err(|error| named(to, &error))?;
     Ok(copied)
 }
@@ -165,14 +184,13 @@ fn alone(path: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-fn to_pipe(from: &Path) -> Result<Copied, Failure> {
+/// None where the reader has seen enough, which is no error.
+fn to_pipe(from: &Path) -> Result<Option<Copied>, ToolError> {
     let progress = Progress::positions("dumped");
     let mut out = BufWriter::new(io::stdout().lock());
     match dump(from, &mut out, |at, last| progress.at(at, last)) {
-        Err(ToolError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Ok(Copied::default())
-        }
-        dumped => Ok(dumped?),
+        Err(ToolError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+        dumped => dumped.map(Some),
     }
 }
 

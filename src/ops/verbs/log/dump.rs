@@ -5,6 +5,7 @@ use std::io::{self, BufWriter};
 
 use clap::Args;
 
+use super::during;
 use super::place::Place;
 use super::progress::Progress;
 use crate::log::sqlite::{ToolError, dump};
@@ -25,6 +26,8 @@ pub(super) fn run(args: &DumpArgs, data: Option<&str>) -> Result<(), Failure> {
     match dump(&directory, &mut out, |at, last| progress.at(at, last)) {
         // A reader that has seen enough is no error.
         Err(ToolError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        dumped => Ok(dumped.map(drop)?),
+        dumped => dumped
+            .map(drop)
+            .map_err(|error| during(&directory.display().to_string(), error)),
     }
 }

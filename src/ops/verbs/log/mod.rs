@@ -21,6 +21,7 @@ mod verify;
 
 use clap::{Args, Subcommand};
 
+use crate::log::sqlite::ToolError;
 use crate::ops::cli::Failure;
 
 /// Arguments of `annals log`.
@@ -46,6 +47,20 @@ enum LogVerb {
     Scavenge(scavenge::ScavengeArgs),
     /// Copy a log, going on where an earlier copy ended, and compare both ends
     Copy(copy::CopyArgs),
+}
+
+/// An error of a verb that was at `what`; one that names a file does not need to be told.
+fn during(what: &str, error: ToolError) -> Failure {
+    match error {
+        named @ (ToolError::Open(_) | ToolError::Sqlite { .. }) => named.into(),
+        other @ (ToolError::Read(_)
+        | ToolError::Append(_)
+        | ToolError::Io(_)
+        | ToolError::Line { .. }
+        | ToolError::Differs { .. }
+        | ToolError::NoCopy { .. }
+        | ToolError::Elsewhere { .. }) => Failure(format!("{what}: {other}")),
+    }
 }
 
 /// Does what was asked; `data` is the log's directory where none is named, `listen` is for serving.

@@ -50,6 +50,8 @@ pub(super) fn existing(path: &Path) -> Result<PathBuf, Failure> {
         Err(error) => return Err(Failure(format!("{}: {error}", directory.display()))),
     }
     check_no_data_directory(&directory)?;
+    let here = directory.as_os_str().is_empty().then_some(Path::new("."));
+    let directory = here.unwrap_or(&directory);
     Err(Failure(format!("no log in {}", directory.display())))
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::during;
 use super::endpoint::Endpoint;
 use super::place::{chosen, existing};
 use super::progress::Progress;
@@ -73,7 +74,7 @@ async fn at(args: &ScavengeArgs, directory: &Path) -> Result<(), Failure> {
     let done = log.scavenge(|done| progress.done(done.events)).await;
     log.close().await;
     drop(progress);
-    let done = done?;
+    let done = done.map_err(|error| during(&directory.display().to_string(), error))?;
     let value = json!({"streams": done.streams, "events": done.events, "freed_bytes": done.bytes});
     report(args, &value, &text_of(&done))
 }
