@@ -1,6 +1,7 @@
 //! `annals log ...` with the real binary: what an operator sees and what the exit code says.
 
 use std::path::Path;
+use std::process::Command;
 
 use annals::kernel::StreamName;
 use annals::log::sqlite::{Options, SqliteLog};
@@ -270,10 +271,16 @@ async fn a_backup_is_of_one_moment_and_a_log_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_damaged_log_is_named_by_whoever_cannot_read_it() {
+async fn a_full_output_is_named_and_a_damaged_log_too() {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
     written(Path::new(&path("one"))).await.close().await;
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut dump = Command::new(env!("CARGO_BIN_EXE_annals"));
+    dump.args(["log", "dump", &path("one")])
+        .stdout(full.unwrap());
+    let line = String::from_utf8(dump.output().unwrap().stderr).unwrap();
+    assert!(line.contains("standard output: No space"), "{line}");
     let file = home.path().join("one/log.db");
     let mut bytes = std::fs::read(&file).unwrap();
     // All pages but the first, which says what it is.

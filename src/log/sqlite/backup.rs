@@ -54,7 +54,11 @@ pub fn backup(
         .map_err(tools::refused(&path))?;
     let (head, _) = writer::end_of(&snapshot).map_err(tools::refused(&path))?;
     // SQLite does not say which of the two files; the one that is written to runs out of room.
-    copy(&source, &part, &mut progress).map_err(tools::refused(&part))?;
+    copy(&source, &part, &mut progress).map_err(|error| {
+        // A full disk is not kept full by what is of no use.
+        let _ = std::fs::remove_file(&part);
+        tools::refused(&part)(error)
+    })?;
     drop(snapshot);
     // It takes its name when it is durable.
     sync(&part)?;

@@ -26,6 +26,8 @@ pub(super) fn run(args: &DumpArgs, data: Option<&str>) -> Result<(), Failure> {
     match dump(&directory, &mut out, |at, last| progress.at(at, last)) {
         // A reader that has seen enough is no error.
         Err(ToolError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        // The log's own errors are none of these.
+        Err(ToolError::Io(error)) => Err(Failure(format!("standard output: {error}"))),
         dumped => dumped
             .map(drop)
             .map_err(|error| during(&directory.display().to_string(), error)),
