@@ -117,3 +117,24 @@ pub(super) fn take_in<A: Stored>(
         repeated: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn an_events_id_follows_from_its_place_and_from_all_that_is_written() {
+        let [one, other] = [1, 2].map(|id| StreamName::of("purse", Uuid::from_u128(id)));
+        let ids = [
+            event_id(&one, 0, b"data", b"metadata"),
+            event_id(&other, 0, b"data", b"metadata"),
+            event_id(&one, 1, b"data", b"metadata"),
+            event_id(&one, 0, b"else", b"metadata"),
+            event_id(&one, 0, b"data", b"else"),
+        ];
+        assert_eq!(HashSet::from(ids).len(), ids.len());
+        assert_eq!(ids[0], event_id(&one, 0, b"data", b"metadata"));
+    }
+}

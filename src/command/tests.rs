@@ -15,10 +15,13 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use self::purse::{LIMIT, PURSE, Purse, count, order, server};
+use super::hydrated::Hydrated;
+use super::record::encode;
 use super::{CommandError, Handler, Order};
-use crate::kernel::Moment;
+use crate::kernel::{Aggregate as _, Moment, Position, StreamName};
 use crate::log::memory::MemoryLog;
 use crate::log::witness::Witness;
+use crate::log::{EventLog as _, Expected};
 
 #[tokio::test]
 async fn a_retry_answers_what_the_first_attempt_answered_after_a_restart_and_after_others_wrote() {
@@ -83,6 +86,67 @@ async fn of_two_servers_that_take_one_request_id_at_once_the_second_answers_what
         assert_eq!(count(&log).await, 2);
         assert_eq!(two.state(PURSE).await.unwrap().unwrap().total, 6);
     }
+}
+
+#[tokio::test]
+async fn of_two_servers_that_take_one_request_at_once_the_second_says_that_it_repeats() {
+    let log = MemoryLog::new();
+    let (one, two) = (server(&log), server(&log));
+    one.execute(&order(1, 1)).await.unwrap();
+    two.state(PURSE).await.unwrap();
+    let first = one.execute(&order(2, 5)).await.unwrap();
+    let second = two.execute(&order(2, 5)).await.unwrap();
+    assert!(second.repeated && !first.repeated);
+    assert_eq!(
+        (second.events, second.position),
+        (first.events, first.position)
+    );
+}
+
+#[tokio::test]
+async fn a_revision_that_another_server_wrote_can_be_pinned() {
+    let log = MemoryLog::new();
+    let (one, two) = (server(&log), server(&log));
+    one.execute(&order(1, 1)).await.unwrap();
+    two.execute(&order(2, 1)).await.unwrap();
+    let pinned = Order {
+        expected: Some(1),
+        ..order(3, 1)
+    };
+    assert_eq!(one.execute(&pinned).await.unwrap().revision, Some(2));
+}
+
+#[tokio::test]
+async fn a_long_stream_that_comes_in_short_pages_is_replayed_without_a_gap() {
+    const EVENTS: u64 = 1_300;
+    let log = MemoryLog::new();
+    let stream = StreamName::of(Purse::CATEGORY, PURSE);
+    for request in 0..EVENTS {
+        let order = order(request.into(), 1);
+        let events = Purse::default().decide(&1, &order.context).unwrap();
+        let events = encode::<Purse>(&stream, &order, &events).unwrap();
+        log.append(&stream, Expected::Any, events).await.unwrap();
+    }
+    let paged = Witness::of(log).in_pages_of(100);
+    let handler = Handler::<Purse>::new(Arc::new(paged), 100);
+    assert_eq!(handler.state(PURSE).await.unwrap().unwrap().total, EVENTS);
+}
+
+#[test]
+fn a_request_that_wrote_several_events_is_answered_up_to_the_last_of_them() {
+    let mut purse = Hydrated::<Purse>::default();
+    let order = order(1, 1);
+    let asked = (order.context.request_id, order.digest);
+    let event = purse.state.decide(&1, &order.context).unwrap().remove(0);
+    for at in 0..3_u64 {
+        let id = Uuid::from_u128(at.into());
+        purse.take(&event, asked, id, at, Position(at + 10));
+    }
+    let stream = StreamName::of(Purse::CATEGORY, PURSE);
+    let answer = purse.answered(&stream, asked.0, asked.1).unwrap().unwrap();
+    assert_eq!((answer.revision, answer.position), (Some(2), Position(12)));
+    let written = answer.events.iter().map(|event| (event.revision, event.id));
+    assert!(written.eq((0..3).map(|at| (at, Uuid::from_u128(at.into())))));
 }
 
 #[tokio::test]

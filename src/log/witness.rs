@@ -22,6 +22,7 @@ pub(crate) struct Witness {
     events: AtomicUsize,
     gate: Option<Arc<Barrier>>,
     forgetful: bool,
+    page: Option<usize>,
 }
 
 impl Witness {
@@ -42,6 +43,12 @@ impl Witness {
     /// The same; it answers a repeated append as if it were new, as `EventStoreDB` does.
     pub(crate) fn forgetful(mut self) -> Self {
         self.forgetful = true;
+        self
+    }
+
+    /// The same; of a stream it gives no more than so many events at once, as where they are large.
+    pub(crate) fn in_pages_of(mut self, events: usize) -> Self {
+        self.page = Some(events);
         self
     }
 
@@ -76,6 +83,7 @@ impl EventLog for Witness {
         direction: Direction,
         limit: usize,
     ) -> Result<StreamSlice, ReadError> {
+        let limit = limit.min(self.page.unwrap_or(limit));
         self.log.read_stream(stream, from, direction, limit).await
     }
 

@@ -34,3 +34,25 @@ pub fn reached(dir: &Path) -> Result<BTreeMap<String, Position>, String> {
     };
     all().map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_files_the_furthest_counts_for_each_service() {
+        let home = tempfile::tempdir().unwrap();
+        let files = [("one.1", 5, 2), ("one.2", 3, 7), ("two.1", 4, 4)];
+        for (name, of_a, of_b) in files {
+            let file = rusqlite::Connection::open(home.path().join(format!("{name}.db"))).unwrap();
+            let positions = format!(
+                "CREATE TABLE annals_checkpoint (service TEXT, position INTEGER);
+                 INSERT INTO annals_checkpoint VALUES ('a', {of_a}), ('b', {of_b});"
+            );
+            file.execute_batch(&positions).unwrap();
+        }
+        std::fs::write(home.path().join("three.1.db"), "no database").unwrap();
+        let furthest = [("a", 5), ("b", 7)].map(|(of, at)| (of.to_owned(), Position(at)));
+        assert_eq!(reached(home.path()), Ok(BTreeMap::from(furthest)));
+    }
+}

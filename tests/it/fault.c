@@ -1,7 +1,8 @@
 /* A disk that fails when told so. Preloaded into a server under test.
  *
  * The file named by FAULT_CONTROL holds "<what> <part of a path>": while it does, writes ("full": no room, "quota":
- * no more for this user, "write": an input/output error) or syncs ("sync") of files with that part in their path fail. Reads of everything go through.
+ * no more for this user, "write": an input/output error) or syncs ("sync") of files with that part in their path fail, or, where
+ * the part ends with a "$", of the file whose path ends so. Reads of everything go through.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +25,10 @@ static int told(const char *what, int fd) {
   if (length <= (ssize_t)word || strncmp(text, what, word) || text[word] != ' ') return 0;
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   if (readlink(link, path, sizeof path - 1) < 0) return 0;
-  return strstr(path, text + word + 1) != NULL;
+  const char *part = text + word + 1;
+  size_t end = strcspn(part, "$"), whole = strlen(path);
+  if (part[end]) return whole >= end && !strncmp(path + whole - end, part, end);
+  return strstr(path, part) != NULL;
 }
 
 static int no_write(int fd) {

@@ -145,6 +145,21 @@ async fn a_parked_message_stays_until_it_was_sent_again_and_is_dealt_with() {
 }
 
 #[tokio::test]
+async fn a_message_that_cannot_be_parked_is_sent_again() {
+    let node = Node::memory().await;
+    node.put("s", ANY, vec![event(1), event(2)]).await;
+    create(&node, "s").await.unwrap();
+    let mut consumer = join(&node, "s", 1).await.unwrap();
+    node.tombstone("$persistentsubscription-s::g-parked")
+        .await
+        .unwrap();
+    let (id, revision, _) = consumer.next().await;
+    assert_eq!(revision, 0);
+    consumer.nack(id, Action::Park).await;
+    assert_eq!(consumer.next().await.1, 0);
+}
+
+#[tokio::test]
 async fn a_consumer_that_takes_nothing_is_sent_no_more_than_waits_for_it_and_loses_nothing() {
     const EVENTS: u64 = 2_000;
     let node = Node::memory().await;

@@ -4,4 +4,5 @@
 mod crash;
 mod flow;
 mod running;
+mod taking_over;
 mod world;

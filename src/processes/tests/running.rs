@@ -163,12 +163,15 @@ async fn a_parked_event_holds_back_its_own_stream_and_no_other_until_it_is_retri
     append(&log, "s-2", "good").await;
     let last = append(&log, "s-1", "behind").await;
     settle(&processes, last).await;
+    // In a batch of its own.
+    let last = append(&log, "s-1", "later").await;
+    settle(&processes, last).await;
     assert_eq!(*listener.heard.lock().unwrap(), ["s-2:good"]);
 
     // A restart remembers which streams wait.
     processes.stop().await;
     let processes = start(&listener, &log, dir.path());
-    let last = append(&log, "s-1", "later").await;
+    let last = append(&log, "s-1", "last").await;
     settle(&processes, last).await;
     let parked = processes.store().parked(None, 10, 0).unwrap();
     assert_eq!(
@@ -176,7 +179,7 @@ async fn a_parked_event_holds_back_its_own_stream_and_no_other_until_it_is_retri
             .iter()
             .map(|event| event.cause.as_str())
             .collect::<Vec<_>>(),
-        ["no", "", ""]
+        ["no", "", "", ""]
     );
 
     assert_eq!(
@@ -190,7 +193,7 @@ async fn a_parked_event_holds_back_its_own_stream_and_no_other_until_it_is_retri
     );
     assert_eq!(
         listener.heard_of("s-1"),
-        ["s-1:bad", "s-1:behind", "s-1:later"]
+        ["s-1:bad", "s-1:behind", "s-1:later", "s-1:last"]
     );
     let last = append(&log, "s-1", "free").await;
     settle(&processes, last).await;

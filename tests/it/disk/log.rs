@@ -164,6 +164,28 @@ async fn after_a_failed_sync_nothing_is_taken_until_the_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_main_file_that_cannot_be_synced_stops_the_log_long_before_its_write_ahead_log_is_full() {
+    /// Each some pages of 4 KiB; the write-ahead log begins anew after 16,384.
+    const EVENTS: u128 = 3_000;
+    let Some(disk) = Failing::disk() else {
+        return;
+    };
+    let server = disk.serve_log();
+    let mut writer = Writer::of(&server, Vec::new()).await;
+    disk.fault.begin("sync", "/data/log.db$");
+    let mut next = 1;
+    while writer.put(next).await.is_ok() {
+        next += 1;
+        assert!(next < EVENTS, "nobody minds");
+    }
+    disk.fault.end();
+    writer.put(next).await.unwrap_err();
+    server.kill();
+    let found = ids(&disk.data).await;
+    assert_eq!(found[..writer.acknowledged.len()], writer.acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_disk_fills_up_under_a_server_and_is_made_room_on() {
     let Some(disk) = Small::disk(32) else {
         return;

@@ -13,7 +13,7 @@ use annals::kernel::{Position, StreamName, derived_id};
 use annals::log::eventstoredb::{Cluster, EsdbLog, Options, PATIENCE};
 use annals::log::memory::MemoryLog;
 use annals::log::{
-    AppendError, Delivery, Direction, EventLog, Expected, Filter, Match, NewEvent, ReadFrom,
+    AppendError, Delivery, Direction, EventLog, Expected, Filter, Health, Match, NewEvent, ReadFrom,
 };
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
@@ -317,6 +317,38 @@ async fn nobody_there_is_an_error_that_names_the_server_and_no_password() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_falls_behind_what_all_share_reads_again_what_was_missed() {
+    // More than the tail keeps for anybody.
+    const APPENDS: u64 = 6;
+    const EVENTS: u64 = 250;
+    let served = Served::start(Arc::new(MemoryLog::new())).await;
+    let log = connect(&served.url(), Options::default()).await;
+    let mut readers = [0; 2].map(|_| log.subscribe(Position::START, Filter::default()));
+    for reader in &mut readers {
+        let first = reader.next().await.unwrap().unwrap();
+        assert!(matches!(first, Delivery::CaughtUp(_)), "{first:?}");
+    }
+    for append in 0..APPENDS {
+        let events = (0..EVENTS).map(|turn| event(0, append * EVENTS + turn));
+        log.append(&stream(0), Expected::Any, events.collect())
+            .await
+            .unwrap();
+    }
+    // Only when the first has everything does the second go on.
+    for reader in &mut readers {
+        let mut next = 0;
+        while next < APPENDS * EVENTS {
+            if let Delivery::Events(events) = reader.next().await.unwrap().unwrap() {
+                for event in events {
+                    assert_eq!(event.revision, next);
+                    next += 1;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_on_one_server_do_not_see_each_other() {
     let served = Served::start(Arc::new(MemoryLog::new())).await;
     let cluster = Cluster::connect(&served.url()).await.unwrap();
@@ -359,4 +391,55 @@ async fn services_on_one_server_do_not_see_each_other() {
             .iter()
             .all(|event| event.stream.as_str() == "two-1")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_log_stays_closed_while_others_on_its_connection_go_on() {
+    let served = Served::start(Arc::new(MemoryLog::new())).await;
+    let cluster = Cluster::connect(&served.url()).await.unwrap();
+    let [closed, other] = [0; 2].map(|_| EsdbLog::new(Arc::clone(&cluster), Options::default()));
+    closed.close().await;
+    let append = async |log: &EsdbLog, turn| {
+        let events = vec![event(0, turn)];
+        log.append(&stream(0), Expected::Any, events).await
+    };
+    append(&other, 1).await.unwrap();
+    other.head().await.unwrap();
+    assert_eq!(*closed.health().borrow(), Health::Closed);
+    let refused = append(&closed, 2).await;
+    assert!(
+        matches!(refused, Err(AppendError::Unavailable { retry: false, .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_services_log_moves_with_its_own_events_alone() {
+    let served = Served::start(Arc::new(MemoryLog::new())).await;
+    let cluster = Cluster::connect(&served.url()).await.unwrap();
+    let scoped = |scope: &[&str]| {
+        let options = Options {
+            scope: scope.iter().map(ToString::to_string).collect(),
+            ..Options::default()
+        };
+        EsdbLog::new(Arc::clone(&cluster), options)
+    };
+    let (one, two, all) = (scoped(&["one-"]), scoped(&["two-"]), scoped(&[]));
+    let mut tail = all.subscribe(Position::START, Filter::default());
+    tail.next().await.unwrap().unwrap();
+    let mut ends = Vec::new();
+    for (turn, (log, name)) in (0..).zip([(&one, "one-1"), (&two, "two-1"), (&one, "one-1")]) {
+        let stream = StreamName::new(name).unwrap();
+        let events = vec![event(0, turn)];
+        let done = log.append(&stream, Expected::Any, events).await.unwrap();
+        // Now everybody on this cluster has been told.
+        while !matches!(tail.next().await.unwrap().unwrap(), Delivery::CaughtUp(at) if at >= done.position)
+        {
+        }
+        ends.push((done.position, one.head().await.unwrap()));
+    }
+    let [(first, before), (_, between), (last, after)] = ends[..] else {
+        panic!("{ends:?}");
+    };
+    assert_eq!((before, between, after), (first, first, last));
 }

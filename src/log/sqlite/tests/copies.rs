@@ -3,10 +3,11 @@
 use std::io::Cursor;
 
 use super::{event, everything, lively, open, stream};
+use crate::kernel::Position;
 use crate::log::contract::{self, TestClock};
 use crate::log::memory::MemoryLog;
-use crate::log::sqlite::{Numbering, ToolError, dump, load, verify};
-use crate::log::{EventLog, Expected};
+use crate::log::sqlite::{Numbering, ToolError, check_dump, dump, load, verify};
+use crate::log::{AppendError, EventLog, Expected, NewEvent};
 
 #[tokio::test]
 async fn a_dump_read_back_is_the_same_log() {
@@ -91,4 +92,84 @@ async fn a_copy_goes_on_where_it_was_broken_off() {
         matches!(differs, Err(ToolError::NoCopy { revision: 0, .. })),
         "{differs:?}"
     );
+}
+
+#[tokio::test]
+async fn a_dump_is_none_of_a_log_that_has_something_else_under_its_ids_or_has_less() {
+    let home = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| home.path().join(name));
+    let (log, other) = (open(&one), open(&two));
+    let s = stream("a-1");
+    let append =
+        |log, event| crate::log::sqlite::SqliteLog::append(log, &s, Expected::Any, vec![event]);
+    append(&log, event(1)).await.unwrap();
+    let forged = NewEvent {
+        data: "{}".into(),
+        ..event(1)
+    };
+    append(&other, forged).await.unwrap();
+    let mut lines = Vec::new();
+    dump(&one, &mut lines, |_, _| {}).unwrap();
+    let loaded = load(&other, &mut Cursor::new(&lines), |_| {}).await;
+    assert!(
+        matches!(loaded, Err(ToolError::Differs { .. })),
+        "{loaded:?}"
+    );
+
+    // One that has grown is the dump's all the same; one that has lost its end is not.
+    let checked = |dir, lines: &[u8]| check_dump(dir, &mut Cursor::new(lines), |_, _| {});
+    append(&log, event(2)).await.unwrap();
+    assert_eq!(checked(&one, &lines).unwrap().events, 1);
+    let mut longer = Vec::new();
+    dump(&one, &mut longer, |_, _| {}).unwrap();
+    let shorter = home.path().join("shorter");
+    load(&open(&shorter), &mut Cursor::new(&lines), |_| {})
+        .await
+        .unwrap();
+    let differs = checked(&shorter, &longer);
+    assert!(
+        matches!(differs, Err(ToolError::Differs { revision: 1, .. })),
+        "{differs:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_import_takes_no_gap_in_a_stream_no_position_twice_and_no_other_position_for_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let source = MemoryLog::new();
+    for id in 0..3 {
+        source
+            .append(&stream("a-1"), Expected::Any, vec![event(id)])
+            .await
+            .unwrap();
+    }
+    let all = everything(&source).await.unwrap();
+    let log = open(home.path());
+    let import = |events| log.import(events, Numbering::Keep);
+    let gap = import(vec![all[0].clone(), all[2].clone()]).await;
+    assert!(
+        matches!(
+            gap,
+            Err(AppendError::WrongExpected {
+                current: Some(0),
+                ..
+            })
+        ),
+        "{gap:?}"
+    );
+    import(all.clone()).await.unwrap();
+    let mut other = all[1].clone();
+    other.stream = stream("b-1");
+    other.revision = 0;
+    let twice = import(vec![other]).await;
+    assert!(
+        matches!(twice, Err(AppendError::Invalid { .. })),
+        "{twice:?}"
+    );
+    assert_eq!(everything(&log).await.unwrap(), all);
+
+    let mut moved = all[1].clone();
+    moved.position = Position(9);
+    let same = |numbering| super::super::import::same(&all[1], Some(&moved), numbering);
+    assert!(same(Numbering::Keep).is_err() && same(Numbering::Renumber).is_ok());
 }

@@ -101,6 +101,7 @@ async fn a_main_file_that_failed_to_be_synced_is_believed_by_nobody() {
     };
     let (s, mut acknowledged) = (stream("a-1"), 0);
     let refused = loop {
+        assert!(acknowledged < 1_000, "nobody minds");
         let append = log.append(&s, Expected::Any, vec![large(acknowledged)]);
         match append.await {
             Ok(_) => acknowledged += 1,
@@ -320,6 +321,25 @@ async fn a_failed_sync_refuses_every_later_commit() {
         assert_eq!(retried.revision, Some(turn));
     }
     assert_eq!(everything(&log).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_commit_that_failed_is_refused_though_it_could_be_synced() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Arc::new(open(home.path()));
+    let (sync, waiting) = unsynced(&log, home.path()).await;
+    // Of the first alone nobody knows what the disk holds.
+    fail::cfg("log-committed", "1*return->off").unwrap();
+    sync.open("off");
+    for append in waiting {
+        let refused = append.await.unwrap();
+        assert!(
+            matches!(refused, Err(AppendError::Unavailable { retry: false, .. })),
+            "{refused:?}"
+        );
+    }
+    fail::remove("log-committed");
+    assert_eq!(everything(&*log).await.unwrap().len(), 0);
 }
 
 #[tokio::test]

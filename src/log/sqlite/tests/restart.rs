@@ -35,6 +35,29 @@ async fn a_retry_is_known_after_a_restart() {
 }
 
 #[tokio::test]
+async fn after_a_crash_retries_of_a_busy_streams_last_hundreds_are_known() {
+    const APPENDS: u128 = 400;
+    let home = tempfile::tempdir().unwrap();
+    let (live, dead) = (home.path().join("live"), home.path().join("dead"));
+    let (log, s) = (open(&live), stream("a-1"));
+    for id in 0..APPENDS {
+        log.append(&s, Expected::Any, vec![event(id)])
+            .await
+            .unwrap();
+    }
+    crashed_copy(&live, &dead);
+    let survivor = open(&dead);
+    for id in 0..APPENDS {
+        let again = survivor
+            .append(&s, Expected::Any, vec![event(id)])
+            .await
+            .unwrap();
+        assert!(again.repeated, "{id}");
+        assert_eq!(again.revision.map(u128::from), Some(id));
+    }
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_survives_a_crash() {
     let home = tempfile::tempdir().unwrap();
     let (live, dead) = (home.path().join("live"), home.path().join("dead"));
