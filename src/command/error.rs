@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::kernel::{Refusal, Revision, StreamName, WireError};
-use crate::log::{AppendError, ReadError};
+use crate::log::{AppendError, ReadError, where_it_is};
 
 /// Why a command was not done. Nothing was written, but for [`Self::Append`] with a fault of the machinery, where a retry
 /// with the same request id finds out.
@@ -21,7 +21,7 @@ pub enum CommandError {
     #[error("request id {0} was used for another request on this stream")]
     RequestIdReused(Uuid),
     /// The stream is not at the revision that the caller pinned.
-    #[error("stream {stream} is at {current:?}, expected {expected}")]
+    #[error("stream {stream} is {}, expected was revision {expected}", where_it_is(*current))]
     Conflict {
         /// The stream.
         stream: StreamName,

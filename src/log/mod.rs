@@ -61,6 +61,7 @@ pub(crate) mod witness;
 
 pub use filter::{Expression, Filter, InvalidExpression, Match, Undecided};
 pub use heads::heads;
+pub(crate) use model::where_it_is;
 pub use model::{
     AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, LeftOut, NewEvent,
     ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, Survey,

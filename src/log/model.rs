@@ -72,11 +72,19 @@ pub struct Appended {
     pub repeated: bool,
 }
 
+/// Where a stream is, in words.
+pub(crate) fn where_it_is(current: Option<Revision>) -> String {
+    current.map_or_else(
+        || "without events".to_owned(),
+        |revision| format!("at revision {revision}"),
+    )
+}
+
 /// Why an append was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The stream is not where the writer believed it.
-    #[error("stream {stream} is at {current:?}, expected {expected:?}")]
+    #[error("stream {stream} is {}, expected was {expected:?}", where_it_is(*current))]
     WrongExpected {
         /// Which stream.
         stream: StreamName,

@@ -31,14 +31,14 @@ pub(super) struct SqliteStore {
 impl SqliteStore {
     /// A new file. One that is not live yet serves no queries.
     pub(super) fn create(path: &Path, model: &Model, live: bool) -> Result<Self, StoreError> {
-        let conn = file::create(path, model, live)?;
-        Self::with(conn, model)
+        let made = file::create(path, model, live).and_then(|conn| Self::with(conn, model));
+        made.map_err(|error| error.at(path))
     }
 
     /// An existing file of `model`, whose queries may have changed since.
     pub(super) fn open(path: &Path, model: &Model) -> Result<Self, StoreError> {
-        let conn = file::open(path, model)?;
-        Self::with(conn, model)
+        let opened = file::open(path, model).and_then(|conn| Self::with(conn, model));
+        opened.map_err(|error| error.at(path))
     }
 
     fn with(conn: Connection, model: &Model) -> Result<Self, StoreError> {

@@ -3,6 +3,8 @@
 //! A store is owned by one worker, which calls it from blocking threads, one call at a time. Queries do not pass
 //! through it.
 
+use std::path::Path;
+
 use crate::kernel::{Moment, Position};
 use crate::log::RecordedEvent;
 
@@ -27,6 +29,18 @@ pub(super) enum StoreError {
     /// The file is no longer a database. It has to be built anew.
     #[error("the read model's file is damaged: {0}")]
     Damaged(String),
+}
+
+impl StoreError {
+    /// Names the file that it is about.
+    pub(super) fn at(self, path: &Path) -> Self {
+        let named = |text| format!("{}: {text}", path.display());
+        match self {
+            Self::Transient(text) => Self::Transient(named(text)),
+            Self::Permanent(text) => Self::Permanent(named(text)),
+            Self::Damaged(text) => Self::Damaged(named(text)),
+        }
+    }
 }
 
 /// What is not in the tables.
