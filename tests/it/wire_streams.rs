@@ -184,6 +184,27 @@ async fn batch(node: Node) {
         append(1, Said::NoStream(()), 1),
         append(2, Said::StreamPosition(9), 2),
         append(3, Said::StreamPosition(0), 3),
+        // In pieces, each of which says all.
+        proto::BatchAppendReq {
+            is_final: false,
+            ..append(4, Said::Any(()), 4)
+        },
+        append(4, Said::Any(()), 5),
+        // What began well goes nowhere when a piece of it is bad.
+        proto::BatchAppendReq {
+            is_final: false,
+            ..append(5, Said::Any(()), 6)
+        },
+        proto::BatchAppendReq {
+            is_final: false,
+            options: None,
+            proposed_messages: vec![batch_append_req::ProposedMessage::default()],
+            ..append(5, Said::Any(()), 7)
+        },
+        proto::BatchAppendReq {
+            options: None,
+            ..append(5, Said::Any(()), 8)
+        },
     ];
     let mut client = node.streams.clone();
     let call = client.batch_append(futures::stream::iter(requests));
@@ -201,13 +222,17 @@ async fn batch(node: Node) {
             }
         });
     }
+    outcomes.retain(|outcome| !outcome.contains("BadRequest"));
     outcomes.sort();
     let expected = [
         "6 WrongExpectedVersion type.googleapis.com/event_store.client.WrongExpectedVersion",
         "CurrentRevision(0)",
         "CurrentRevision(1)",
+        "CurrentRevision(3)",
     ];
     assert_eq!(outcomes, expected);
+    let there = briefly(&node.read(stream("s")).await.unwrap());
+    assert_eq!(there, ["s@0", "s@1", "s@2", "s@3"]);
 }
 
 #[tokio::test]
