@@ -42,6 +42,7 @@ mod rubbish;
 mod support;
 mod wire_answers;
 mod wire_audit;
+mod wire_between;
 mod wire_client;
 mod wire_consumer;
 mod wire_faithful;

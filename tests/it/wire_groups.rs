@@ -92,12 +92,21 @@ async fn a_group_goes_on_at_its_checkpoint_after_a_restart() {
 }
 
 async fn replay(node: &Node, stream: &str) {
+    use replay_parked_req::options::StopAtOption;
+    replay_before(node, stream, StopAtOption::NoLimit(EMPTY)).await;
+}
+
+async fn replay_before(
+    node: &Node,
+    stream: &str,
+    stop_at: replay_parked_req::options::StopAtOption,
+) {
     let options = replay_parked_req::Options {
         group_name: "g".to_owned(),
         stream_option: Some(replay_parked_req::options::StreamOption::StreamIdentifier(
             name(stream),
         )),
-        stop_at_option: Some(replay_parked_req::options::StopAtOption::NoLimit(EMPTY)),
+        stop_at_option: Some(stop_at),
     };
     let request = proto::ReplayParkedReq {
         options: Some(options),
@@ -141,6 +150,71 @@ async fn a_parked_message_stays_until_it_was_sent_again_and_is_dealt_with() {
     let parked = "$persistentsubscription-s::g-parked";
     while !node.read(stream(parked)).await.unwrap().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_is_to_stop_leaves_the_rest_parked() {
+    use replay_parked_req::options::StopAtOption;
+    let node = Node::memory().await;
+    node.put("s", ANY, vec![event(1), event(2), event(3)]).await;
+    create(&node, "s").await.unwrap();
+    let mut consumer = join(&node, "s", 10).await.unwrap();
+    for _ in 0..3 {
+        let (id, ..) = consumer.next().await;
+        consumer.nack(id, Action::Park).await;
+    }
+    until(&node, "s", |info| info.parked_message_count == 3).await;
+    replay_before(&node, "s", StopAtOption::StopAt(2)).await;
+    node.put("s", ANY, vec![event(4)]).await;
+    for expected in [0, 1, 3] {
+        assert_eq!(consumer.next().await.1, expected);
+    }
+    until(&node, "s", |info| info.parked_message_count == 1).await;
+    replay(&node, "s").await;
+    assert_eq!(consumer.next().await.1, 2);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_comes_in_the_order_of_its_events() {
+    let node = Node::memory().await;
+    node.put("s", ANY, (1..=8).map(event).collect()).await;
+    create(&node, "s").await.unwrap();
+    let mut consumer = join(&node, "s", 8).await.unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..8 {
+        ids.push(consumer.next().await.0);
+    }
+    ids.reverse();
+    let nack = read_req::Nack {
+        id: Vec::new().into(),
+        ids,
+        action: Action::Retry.into(),
+        reason: "because".to_owned(),
+    };
+    consumer.say(read_req::Content::Nack(nack)).await;
+    for expected in 0..8 {
+        let (_, revision, retries) = consumer.next().await;
+        assert_eq!((revision, retries), (expected, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_group_from_beyond_the_end_waits_for_what_it_asked_for() {
+    for node in [Node::memory().await, Node::engine().await] {
+        node.put("s", ANY, vec![event(1), event(2)]).await;
+        let of = create_req::StreamOptions {
+            stream_identifier: Some(name("s")),
+            revision_option: Some(create_req::stream_options::RevisionOption::Revision(5)),
+        };
+        create_of(&node, create_req::options::StreamOption::Stream(of))
+            .await
+            .unwrap();
+        let mut consumer = join(&node, "s", 10).await.unwrap();
+        node.put("s", ANY, (3..=7).map(event).collect()).await;
+        for expected in [5, 6] {
+            assert_eq!(consumer.next().await.1, expected);
+        }
     }
 }
 

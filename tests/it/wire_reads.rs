@@ -9,6 +9,9 @@ use crate::wire_client::*;
 over_both! {
     an_event_comes_back_whole_in_both_forms_of_ids => comes_back;
     a_subscription_confirms_catches_up_and_goes_live => subscription;
+    a_subscription_to_everything_is_not_told_of_the_notes_of_groups => notes;
+    a_subscription_from_beyond_the_end_waits_for_what_it_asked_for => beyond;
+    a_subscription_to_no_stream_is_caught_up_when_there_is_one => none_yet;
     a_filter_may_look_ahead_and_checkpoints_tell_how_far_it_came => filtered;
     links_are_followed_where_asked => links;
     categories_and_types_have_derived_streams => derived;
@@ -78,6 +81,44 @@ async fn subscription(node: Node) {
     node.put("s", ANY, vec![event(5)]).await;
     assert_eq!(take(&mut one, 1).await, ["s@2"]);
     assert_eq!(take(&mut everything, 2).await, ["t@1", "s@2"]);
+}
+
+async fn notes(node: Node) {
+    let mut everything = node.open(live(all())).await.unwrap();
+    assert_eq!(take(&mut everything, 2).await, ["confirmed", "caught up"]);
+    let notes = "$persistentsubscription-$all::g-checkpoint";
+    let limit = typed(1, "$metadata", r#"{"$maxCount":2}"#);
+    node.put(&format!("$${notes}"), ANY, vec![limit]).await;
+    node.put(notes, ANY, vec![event(2)]).await;
+    node.put("s", ANY, vec![event(3)]).await;
+    assert_eq!(take(&mut everything, 1).await, ["s@0"]);
+}
+
+async fn beyond(node: Node) {
+    node.put("s", ANY, vec![event(1), event(2)]).await;
+    let mut after = stream("s");
+    after.stream_option = Some(options::StreamOption::Stream(options::StreamOptions {
+        stream_identifier: Some(name("s")),
+        revision_option: Some(options::stream_options::RevisionOption::Revision(4)),
+    }));
+    let mut open = node.open(live(after)).await.unwrap();
+    assert_eq!(take(&mut open, 2).await, ["confirmed", "caught up"]);
+    node.put("s", ANY, (3..=7).map(event).collect()).await;
+    assert_eq!(take(&mut open, 2).await, ["s@5", "s@6"]);
+}
+
+async fn none_yet(node: Node) {
+    let mut open = node.open(live(stream("s"))).await.unwrap();
+    assert_eq!(take(&mut open, 1).await, ["confirmed"]);
+    // What would be said too early would be said before all of these are answered.
+    for id in 0..20 {
+        node.put("t", ANY, vec![event(100 + id)]).await;
+    }
+    node.put("s", ANY, vec![event(1)]).await;
+    assert_eq!(take(&mut open, 2).await, ["s@0", "caught up"]);
+    node.put("s", ANY, vec![event(2)]).await;
+    node.put("s", ANY, vec![event(3)]).await;
+    assert_eq!(take(&mut open, 2).await, ["s@1", "s@2"]);
 }
 
 async fn filtered(node: Node) {

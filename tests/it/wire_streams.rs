@@ -159,9 +159,13 @@ async fn recreated(node: Node) {
     assert_eq!(briefly(&node.read(stream("s")).await.unwrap()), ["s@2"]);
 }
 
-async fn batch(node: Node) {
-    use batch_append_req::options::ExpectedStreamPosition as Said;
-    let append = |correlation: u128, revision, id| proto::BatchAppendReq {
+/// An append of one event to `s`, whole in one piece.
+fn batched(
+    correlation: u128,
+    expected: batch_append_req::options::ExpectedStreamPosition,
+    id: u128,
+) -> proto::BatchAppendReq {
+    proto::BatchAppendReq {
         correlation_id: Some(shared::Uuid {
             value: Some(shared::uuid::Value::String(
                 Uuid::from_u128(correlation).to_string(),
@@ -169,7 +173,7 @@ async fn batch(node: Node) {
         }),
         options: Some(batch_append_req::Options {
             stream_identifier: Some(name("s")),
-            expected_stream_position: Some(revision),
+            expected_stream_position: Some(expected),
             deadline_option: None,
         }),
         proposed_messages: vec![batch_append_req::ProposedMessage {
@@ -179,31 +183,35 @@ async fn batch(node: Node) {
             data: Vec::new().into(),
         }],
         is_final: true,
-    };
+    }
+}
+
+async fn batch(node: Node) {
+    use batch_append_req::options::ExpectedStreamPosition as Said;
     let requests = vec![
-        append(1, Said::NoStream(()), 1),
-        append(2, Said::StreamPosition(9), 2),
-        append(3, Said::StreamPosition(0), 3),
+        batched(1, Said::NoStream(()), 1),
+        batched(2, Said::StreamPosition(9), 2),
+        batched(3, Said::StreamPosition(0), 3),
         // In pieces, each of which says all.
         proto::BatchAppendReq {
             is_final: false,
-            ..append(4, Said::Any(()), 4)
+            ..batched(4, Said::Any(()), 4)
         },
-        append(4, Said::Any(()), 5),
+        batched(4, Said::Any(()), 5),
         // What began well goes nowhere when a piece of it is bad.
         proto::BatchAppendReq {
             is_final: false,
-            ..append(5, Said::Any(()), 6)
+            ..batched(5, Said::Any(()), 6)
         },
         proto::BatchAppendReq {
             is_final: false,
             options: None,
             proposed_messages: vec![batch_append_req::ProposedMessage::default()],
-            ..append(5, Said::Any(()), 7)
+            ..batched(5, Said::Any(()), 7)
         },
         proto::BatchAppendReq {
             options: None,
-            ..append(5, Said::Any(()), 8)
+            ..batched(5, Said::Any(()), 8)
         },
     ];
     let mut client = node.streams.clone();
@@ -292,4 +300,14 @@ async fn a_log_served_for_reading_refuses_every_write() {
         refused.metadata().get("exception").unwrap(),
         "access-denied"
     );
+    let said = batch_append_req::options::ExpectedStreamPosition::Any(());
+    let requests = futures::stream::iter([batched(1, said, 1)]);
+    let call = node.streams.clone().batch_append(requests).await.unwrap();
+    let reply = call.into_inner().message().await.unwrap().unwrap();
+    let Some(batch_append_resp::Result::Error(refused)) = reply.result else {
+        panic!("{reply:?}");
+    };
+    assert_eq!((refused.code, &*refused.message), (7, "AccessDenied"));
+    let there = node.read(all()).await.unwrap();
+    assert_eq!(briefly(&there), Vec::<String>::new());
 }
