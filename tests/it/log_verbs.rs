@@ -1,7 +1,6 @@
 //! `annals log ...` with the real binary: what an operator sees and what the exit code says.
 
 use std::path::Path;
-use std::process::Command;
 
 use annals::kernel::StreamName;
 use annals::log::sqlite::{Options, SqliteLog};
@@ -9,6 +8,7 @@ use annals::log::{EventLog, Expected, NewEvent, StreamMetadata};
 use uuid::Uuid;
 
 use crate::support::log_verbs::{annals, annals_with, complaint, json, out};
+use crate::support::server::Server;
 
 fn event(id: u128) -> NewEvent {
     NewEvent {
@@ -276,7 +276,7 @@ async fn a_full_output_is_named_and_a_damaged_log_too() {
     let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
     written(Path::new(&path("one"))).await.close().await;
     let full = std::fs::File::options().write(true).open("/dev/full");
-    let mut dump = Command::new(env!("CARGO_BIN_EXE_annals"));
+    let mut dump = Server::command();
     dump.args(["log", "dump", &path("one")])
         .stdout(full.unwrap());
     let line = String::from_utf8(dump.output().unwrap().stderr).unwrap();
