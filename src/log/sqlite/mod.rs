@@ -4,10 +4,10 @@
 //! read; wait out a full disk. Does not: let two processes at one directory, carry on where it is not known what the
 //! disk holds, or checkpoint inside a commit.
 //!
-//! # The file, schema version 2
+//! # The file, schema version 3
 //!
 //! ```text
-//!   log.db        application_id "ANLG", user_version 2, pages of 4 KiB, write-ahead log, synced as told in [`sync`]
+//!   log.db        application_id "ANLG", user_version 3, pages of 4 KiB, write-ahead log, synced as told in [`sync`]
 //!   log.lock      locked while open; holds the process id and, of a server that takes orders, its address; after a clean close the
 //!                 length of log.db
 //!
@@ -26,12 +26,14 @@
 //!                 data, metadata   bytes
 //!   stream_index  (stream, revision)   key
 //!                 position events.position; written later than the event, and in order
+//!                 rest     where the events of the next revisions lie
 //!   indexed       position up to here every event is in stream_index: one row
 //!   scavenged     first, last      positions that the scavenger removed
 //! ```
 //!
-//! Version 1 had a unique index of events on (stream, revision) instead of the last two tables; it is read as it is, and
-//! carried over when it is opened for writing. How and why the index is written later: [`index`].
+//! Version 1 had a unique index of events on (stream, revision) instead of `stream_index` and `indexed`, and version 2 a row of
+//! `stream_index` for each event, without `rest`. Both are read as they are, and carried over when they are opened for
+//! writing. How and why the index is written later: [`index`].
 //!
 //! Nothing else is stored twice: a stream's last revision is the index's last entry, its metadata the last event of its
 //! metastream, its end the event at revision `i64::MAX`. Triggers refuse updates, and deletes of anything that

@@ -12,10 +12,13 @@ use super::OpenError;
 pub(super) const APPLICATION_ID: i32 = 0x414E_4C47;
 
 /// The version of the schema below.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
-/// The version before: its streams were found by an index of `events`. Read as it is, and carried over by the first writer.
+/// Streams were found by an index of `events`. Read as it is, as is version 2, and carried over by the first writer.
 const VERSION_1: i32 = 1;
+
+/// The stream index had a row for each event.
+const VERSION_2: i32 = 2;
 
 /// Bytes of a page. Small, because a commit writes whole pages, the last one of them over and over.
 pub(super) const PAGE_BYTES: u32 = 4096;
@@ -42,10 +45,17 @@ const STREAM_INDEX: &str = include_str!("stream_index.sql");
 /// What version 1 has instead of the stream index.
 const FROM_VERSION_1: &str = include_str!("from_version_1.sql");
 
+/// What version 2 lacks: its rows are runs of one event.
+const FROM_VERSION_2: &str = "ALTER TABLE stream_index ADD COLUMN rest BLOB NOT NULL DEFAULT x'';";
+
 /// Version 1 as a reader sees it.
 const VIEW_OF_VERSION_1: &str = "
-    CREATE TEMP VIEW stream_index AS SELECT stream, revision, position FROM events;
+    CREATE TEMP VIEW stream_index AS SELECT stream, revision, position, x'' AS rest FROM events;
     CREATE TEMP VIEW indexed AS SELECT coalesce(max(position), 0) AS position FROM events;";
+
+/// Version 2 as a reader sees it.
+const VIEW_OF_VERSION_2: &str = "
+    CREATE TEMP VIEW stream_index AS SELECT stream, revision, position, x'' AS rest FROM main.stream_index;";
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +73,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         create(&connection)?;
     }
     check_version(&connection, path)?;
-    if pragma(&connection, "user_version")? == VERSION_1 {
-        carry_over(&connection)?;
+    match pragma(&connection, "user_version")? {
+        VERSION_1 => carry_over_1(&connection)?,
+        VERSION_2 => carry_over_2(&connection)?,
+        _ => {}
     }
     let journal: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if journal != "wal" {
@@ -91,7 +103,7 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
             what: format!("a database of another application (id {id:#x})"),
         });
     }
-    if ![VERSION_1, SCHEMA_VERSION].contains(&version) {
+    if !(VERSION_1..=SCHEMA_VERSION).contains(&version) {
         return Err(OpenError::Version {
             path: path.to_owned(),
             found: version,
@@ -117,12 +129,13 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Lets a reader see a log of version 1 as one of today.
+/// Lets a reader see a log of an earlier version as one of today.
 fn look_back(connection: &Connection) -> rusqlite::Result<()> {
-    if pragma(connection, "user_version")? == VERSION_1 {
-        connection.execute_batch(VIEW_OF_VERSION_1)?;
+    match pragma(connection, "user_version")? {
+        VERSION_1 => connection.execute_batch(VIEW_OF_VERSION_1),
+        VERSION_2 => connection.execute_batch(VIEW_OF_VERSION_2),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Where the directory cannot be written and no write-ahead log lies there.
@@ -195,19 +208,32 @@ fn create(connection: &Connection) -> Result<(), OpenError> {
 
 /// Makes a log of version 1 one of today, in one transaction. Once in a log's life an open that takes the longer the more is
 /// there.
-fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
+fn carry_over_1(connection: &Connection) -> rusqlite::Result<()> {
     tracing::info!("the log has schema version 1: its stream index is being written");
     let carried = connection.execute_batch(&format!(
         "PRAGMA cache_spill=ON; BEGIN IMMEDIATE; {STREAM_INDEX} {FROM_VERSION_1}
          INSERT INTO indexed (position) SELECT coalesce(max(position), 0) FROM events;
          PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
     ));
+    carried_over(connection, carried)?;
+    connection.execute_batch("PRAGMA cache_spill=OFF")
+}
+
+/// Makes a log of version 2 one of today. No row is touched.
+fn carry_over_2(connection: &Connection) -> rusqlite::Result<()> {
+    let carried = connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {FROM_VERSION_2} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+    ));
+    carried_over(connection, carried)
+}
+
+fn carried_over(connection: &Connection, carried: rusqlite::Result<()>) -> rusqlite::Result<()> {
     if carried.is_err() && !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
     }
     carried?;
     tracing::info!("the log has schema version {SCHEMA_VERSION} now");
-    connection.execute_batch("PRAGMA cache_spill=OFF")
+    Ok(())
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
