@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Result};
 
-use super::rows::Statements;
+use super::rows::{Statements, from_column, to_column};
+use super::runs::{self, Run};
 use super::unwritten::{Entry, Generations, Unwritten};
 use crate::kernel::{Position, Revision};
 
@@ -35,21 +36,39 @@ const EVERYTHING: Position = Position(u64::MAX);
 /// Before a log is written to: the mark is the position of an event, or was before the scavenger, and that event must be in
 /// the table. Otherwise a revision might be given twice.
 pub(super) fn check_mark(connection: &Connection) -> Result<()> {
-    let wrong: Option<i64> = connection.query_row(
-        "SELECT (SELECT position FROM indexed WHERE position > (SELECT coalesce(max(position), 0) FROM events)
-                 UNION ALL
-                 SELECT e.position FROM indexed m JOIN events e ON e.position = m.position
-                 LEFT JOIN stream_index i ON i.stream = e.stream AND i.revision = e.revision
-                 WHERE i.position IS NOT e.position)",
+    let (mark, end): (i64, i64) = connection.query_row(
+        "SELECT position, (SELECT coalesce(max(position), 0) FROM events) FROM indexed",
         [],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    match wrong {
-        Some(mark) => Err(corrupt(format!(
+    let mut event =
+        connection.prepare("SELECT stream, revision FROM events WHERE position = ?1")?;
+    let mut events = event.query([mark])?;
+    let leads_there = match events.next()? {
+        Some(event) => {
+            let (stream, revision) = (event.get(0)?, from_column(event.get(1)?));
+            indexed_at(connection, stream, revision)? == Some(from_column(mark))
+        }
+        None => true,
+    };
+    if mark > end || !leads_there {
+        return Err(corrupt(format!(
             "the stream index is said to go to position {mark}, and does not"
-        ))),
-        None => Ok(()),
+        )));
     }
+    Ok(())
+}
+
+/// Where the table says that an event lies.
+pub(super) fn indexed_at(
+    connection: &Connection,
+    stream: i64,
+    revision: Revision,
+) -> Result<Option<u64>> {
+    let mut statement = connection.prepare_cached(runs::DOWNWARDS)?;
+    let mut rows = statement.query([stream, to_column(revision)])?;
+    let run = rows.next()?.map(Run::of).transpose()?;
+    Ok(run.and_then(|run| run.at(revision)))
 }
 
 pub(super) fn corrupt(what: String) -> rusqlite::Error {
@@ -184,12 +203,19 @@ impl StreamIndex {
         self.writing = 0;
     }
 
-    /// Writes `count` entries of the sealed generation, and with the last of them the mark.
+    /// Writes at least `count` entries of the sealed generation, in whole runs, and with the last of them the mark.
     fn write(&mut self, statements: &mut Statements<'_>, count: usize) -> Result<()> {
         let rest = self.sealed.get(self.written..).unwrap_or_default();
-        let now = rest.get(..count).unwrap_or(rest);
-        self.writing = self.written + now.len();
-        statements.index(now)?;
+        let mut entries = 0;
+        let now: Vec<&[Entry]> = runs::runs(rest)
+            .take_while(|run| {
+                let wanted = entries < count;
+                entries += if wanted { run.len() } else { 0 };
+                wanted
+            })
+            .collect();
+        self.writing = self.written + entries;
+        statements.index(&now)?;
         if self.writing < self.sealed.len() {
             return Ok(());
         }

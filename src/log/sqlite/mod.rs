@@ -26,7 +26,7 @@
 //!                 data, metadata   bytes
 //!   stream_index  (stream, revision)   key
 //!                 position events.position; written later than the event, and in order
-//!                 rest     where the events of the next revisions lie
+//!                 rest     where the events of the next revisions lie: see [`runs`]
 //!   indexed       position up to here every event is in stream_index: one row
 //!   scavenged     first, last      positions that the scavenger removed
 //! ```
@@ -61,6 +61,7 @@ mod place;
 mod queue;
 mod reader;
 mod rows;
+mod runs;
 mod scavenge;
 mod schema;
 mod shared;

@@ -4,7 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::reader::failed;
-use super::rows::{from_column, to_column};
+use super::rows::to_column;
+use super::runs::{self, Run};
 use super::unwritten::Unwritten;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION};
@@ -134,14 +135,10 @@ pub(super) fn last_indexed(
     connection: &Connection,
     id: i64,
 ) -> rusqlite::Result<Option<(Revision, u64)>> {
-    connection
-        .prepare_cached(
-            "SELECT revision, position FROM stream_index WHERE stream = ?1 ORDER BY revision DESC LIMIT 1",
-        )?
-        .query_row([id], |row| {
-            Ok((from_column(row.get(0)?), from_column(row.get(1)?)))
-        })
-        .optional()
+    let mut statement = connection.prepare_cached(runs::DOWNWARDS)?;
+    let mut rows = statement.query([id, i64::MAX])?;
+    let run = rows.next()?.map(Run::of).transpose()?;
+    Ok(run.map(|run| run.last()))
 }
 
 /// What the metastream's event at `position` says.

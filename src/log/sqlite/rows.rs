@@ -1,9 +1,10 @@
 //! Every statement the writer runs, and how numbers of ours become SQLite's.
 
-use rusqlite::{Connection, OptionalExtension, Result, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Result, Statement};
 use uuid::Uuid;
 
 use super::group::ROWS;
+use super::runs::{self, Run};
 use super::unwritten::Entry;
 use crate::kernel::Revision;
 use crate::log::canonical::Digest;
@@ -14,13 +15,13 @@ const INSERT: &str = "INSERT INTO events (position, stream, revision, type, json
 const COLUMNS: usize = 10;
 
 /// A group that fails is rolled back whole: `OR FAIL` spares SQLite its journal of the statement alone.
-const INDEX: &str = "INSERT OR FAIL INTO stream_index (stream, revision, position) VALUES ";
+const INDEX: &str = "INSERT OR FAIL INTO stream_index (stream, revision, position, rest) VALUES ";
 
-/// Entries of the stream index that one statement writes.
-const ENTRIES: usize = 32;
+/// Rows of the stream index that one statement writes.
+const RUNS: usize = 32;
 
-/// Columns of an entry.
-const ENTRY_COLUMNS: usize = 3;
+/// Columns of such a row.
+const RUN_COLUMNS: usize = 4;
 
 /// Columns of a row to insert.
 pub(super) struct Row<'a> {
@@ -48,9 +49,8 @@ pub(super) struct Statements<'c> {
     index: Statement<'c>,
     index_all: Statement<'c>,
     mark_indexed: Statement<'c>,
-    indexed_at: Statement<'c>,
-    indexed_last: Statement<'c>,
-    indexed_lasts: Statement<'c>,
+    runs_below: Statement<'c>,
+    rest: Vec<u8>,
     type_id: Statement<'c>,
     new_type: Statement<'c>,
     id_at: Statement<'c>,
@@ -68,17 +68,11 @@ impl<'c> Statements<'c> {
             insert_all: prepare(&values(INSERT, COLUMNS, ROWS, ""))?,
             new_stream: prepare("INSERT INTO streams (name) VALUES (?1)")?,
             stream_id: prepare("SELECT id FROM streams WHERE name = ?1")?,
-            index: prepare(&values(INDEX, ENTRY_COLUMNS, 1, UNLESS_THERE))?,
-            index_all: prepare(&values(INDEX, ENTRY_COLUMNS, ENTRIES, UNLESS_THERE))?,
+            index: prepare(&values(INDEX, RUN_COLUMNS, 1, UNLESS_THERE))?,
+            index_all: prepare(&values(INDEX, RUN_COLUMNS, RUNS, UNLESS_THERE))?,
             mark_indexed: prepare("UPDATE indexed SET position = ?1")?,
-            indexed_at: prepare(
-                "SELECT position FROM stream_index WHERE stream = ?1 AND revision = ?2",
-            )?,
-            indexed_last: prepare("SELECT max(revision) FROM stream_index WHERE stream = ?1")?,
-            indexed_lasts: prepare(
-                "SELECT revision, position FROM stream_index WHERE stream = ?1
-                 ORDER BY revision DESC LIMIT ?2",
-            )?,
+            runs_below: prepare(runs::DOWNWARDS)?,
+            rest: Vec::new(),
             type_id: prepare("SELECT id FROM types WHERE name = ?1")?,
             new_type: prepare("INSERT INTO types (name) VALUES (?1)")?,
             id_at: prepare("SELECT id FROM events WHERE position = ?1")?,
@@ -128,18 +122,55 @@ impl<'c> Statements<'c> {
             .map(drop)
     }
 
-    /// Deletes rows that were written down before, and their entries in the stream index.
+    /// Deletes rows that were written down before, and the runs of the stream index that have no other events.
     pub(super) fn delete_between(&self, first: u64, last: u64) -> Result<()> {
         let between = [to_column(first), to_column(last)];
-        self.connection
-            .prepare_cached(
-                "DELETE FROM stream_index WHERE (stream, revision) IN
-                 (SELECT stream, revision FROM events WHERE position BETWEEN ?1 AND ?2)",
-            )?
-            .execute(between)?;
+        let touched = self.runs_of(between)?;
         self.connection
             .prepare_cached("DELETE FROM events WHERE position BETWEEN ?1 AND ?2")?
-            .execute(between)
+            .execute(between)?;
+        for (stream, run) in touched {
+            self.delete_if_empty(stream, &run)?;
+        }
+        Ok(())
+    }
+
+    /// The runs that lead to events between two positions.
+    fn runs_of(&self, between: [i64; 2]) -> Result<Vec<(i64, Run)>> {
+        let mut events = self.connection.prepare_cached(
+            "SELECT stream, revision FROM events WHERE position BETWEEN ?1 AND ?2 ORDER BY stream, revision",
+        )?;
+        let mut runs = self.connection.prepare_cached(runs::DOWNWARDS)?;
+        let mut events = events.query(between)?;
+        let mut found: Vec<(i64, Run)> = Vec::new();
+        while let Some(event) = events.next()? {
+            let (stream, revision) = (event.get(0)?, event.get(1)?);
+            let of_last =
+                |(of, run): &(i64, Run)| *of == stream && run.at(from_column(revision)).is_some();
+            if found.last().is_some_and(of_last) {
+                continue;
+            }
+            let mut rows = runs.query([stream, revision])?;
+            if let Some(row) = rows.next()? {
+                found.push((stream, Run::of(row)?));
+            }
+        }
+        Ok(found)
+    }
+
+    fn delete_if_empty(&self, stream: i64, run: &Run) -> Result<()> {
+        let mut event = self
+            .connection
+            .prepare_cached("SELECT 1 FROM events WHERE position = ?1")?;
+        // The scavenger takes the beginning: where the last one is left, no other has to be looked for.
+        for (_, position) in run.entries().rev() {
+            if event.exists([to_column(position)])? {
+                return Ok(());
+            }
+        }
+        self.connection
+            .prepare_cached("DELETE FROM stream_index WHERE stream = ?1 AND revision = ?2")?
+            .execute([stream, to_column(run.first())])
             .map(drop)
     }
 
@@ -170,35 +201,57 @@ impl<'c> Statements<'c> {
             .optional()
     }
 
-    /// Adds entries to the stream index, unless they are there.
-    pub(super) fn index(&mut self, entries: &[Entry]) -> Result<()> {
-        let mut chunks = entries.chunks_exact(ENTRIES);
+    /// Adds runs to the stream index, unless they are there.
+    pub(super) fn index(&mut self, runs: &[&[Entry]]) -> Result<()> {
+        let mut chunks = runs.chunks_exact(RUNS);
         for chunk in &mut chunks {
-            for (at, entry) in chunk.iter().enumerate() {
-                bind_entry(&mut self.index_all, at * ENTRY_COLUMNS, entry)?;
+            for (at, run) in chunk.iter().enumerate() {
+                bind_run(&mut self.index_all, at * RUN_COLUMNS, run, &mut self.rest)?;
             }
-            if self.index_all.raw_execute()? < ENTRIES {
-                self.check_indexed(chunk)?;
+            if self.index_all.raw_execute()? < RUNS {
+                chunk.iter().try_for_each(|run| self.complete(run))?;
             }
         }
-        for entry in chunks.remainder() {
-            bind_entry(&mut self.index, 0, entry)?;
-            if self.index.raw_execute()? == 0 {
-                self.check_indexed(std::slice::from_ref(entry))?;
-            }
+        chunks
+            .remainder()
+            .iter()
+            .try_for_each(|run| self.index_run(run))
+    }
+
+    fn index_run(&mut self, run: &[Entry]) -> Result<()> {
+        bind_run(&mut self.index, 0, run, &mut self.rest)?;
+        if self.index.raw_execute()? == 0 {
+            self.complete(run)?;
         }
         Ok(())
     }
 
-    /// What was there is what would have been written.
-    fn check_indexed(&mut self, entries: &[Entry]) -> Result<()> {
-        for ((stream, revision), position) in entries {
-            if self.indexed_at(*stream, *revision)? != Some(*position) {
-                let what = format!("position {position} has the revision of another event");
-                return Err(super::index::corrupt(what));
+    /// What was there is what would have been written, or, from before a crash, its beginning: then the rest is.
+    fn complete(&mut self, run: &[Entry]) -> Result<()> {
+        let Some(((stream, first), _)) = run.first() else {
+            return Ok(());
+        };
+        let there = self.run_below(*stream, *first)?;
+        let there = there.filter(|there| there.first() == *first);
+        let mut same = 0;
+        for (((_, revision), position), there) in
+            run.iter().zip(there.iter().flat_map(Run::entries))
+        {
+            if there != (*revision, *position) {
+                break;
             }
+            same += 1;
         }
-        Ok(())
+        let there = there.map_or(0, |there| there.entries().len());
+        let rest = run.get(same..).unwrap_or_default();
+        match rest.first() {
+            _ if same == 0 || same < there => Err(super::index::corrupt(format!(
+                "revision {} of stream number {stream} is said to lie elsewhere",
+                first + same as u64
+            ))),
+            Some(_) => self.index_run(rest),
+            None => Ok(()),
+        }
     }
 
     /// Writes down that every event up to this position has its entry.
@@ -206,19 +259,22 @@ impl<'c> Statements<'c> {
         self.mark_indexed.execute([to_column(position)]).map(drop)
     }
 
+    /// The last run of the table that begins at `revision` or before.
+    fn run_below(&mut self, stream: i64, revision: Revision) -> Result<Option<Run>> {
+        let mut rows = self.runs_below.query([stream, to_column(revision)])?;
+        rows.next()?.map(Run::of).transpose()
+    }
+
     /// The position in the stream index.
     pub(super) fn indexed_at(&mut self, stream: i64, revision: Revision) -> Result<Option<u64>> {
-        self.indexed_at
-            .query_row(params![stream, to_column(revision)], |row| {
-                row.get(0).map(from_column)
-            })
-            .optional()
+        let run = self.run_below(stream, revision)?;
+        Ok(run.and_then(|run| run.at(revision)))
     }
 
     /// The last revision in the stream index.
     pub(super) fn indexed_last(&mut self, stream: i64) -> Result<Option<Revision>> {
-        let last: Option<i64> = self.indexed_last.query_row([stream], |row| row.get(0))?;
-        Ok(last.map(from_column))
+        let run = self.run_below(stream, Revision::MAX)?;
+        Ok(run.map(|run| run.last().0))
     }
 
     /// The last revisions in the stream index, newest first, and their positions.
@@ -227,13 +283,13 @@ impl<'c> Statements<'c> {
         stream: i64,
         limit: usize,
     ) -> Result<Vec<(Revision, u64)>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self
-            .indexed_lasts
-            .query_map(params![stream, limit], |row| {
-                Ok((from_column(row.get(0)?), from_column(row.get(1)?)))
-            })?;
-        rows.collect()
+        let mut found = Vec::new();
+        let mut rows = self.runs_below.query([stream, i64::MAX])?;
+        while let Some(row) = rows.next()?.filter(|_| found.len() < limit) {
+            found.extend(Run::of(row)?.entries().rev());
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The number of an event type, a new one if need be.
@@ -263,7 +319,7 @@ impl<'c> Statements<'c> {
     }
 }
 
-/// A repeated entry is no error; whether it is the same is looked at then.
+/// A repeated run is no error; whether it is the same is looked at then.
 const UNLESS_THERE: &str = " ON CONFLICT DO NOTHING";
 
 /// A statement that writes `rows` rows of `columns` columns.
@@ -288,11 +344,20 @@ impl Row<'_> {
     }
 }
 
-fn bind_entry(statement: &mut Statement<'_>, before: usize, entry: &Entry) -> Result<()> {
-    let ((stream, revision), position) = entry;
+fn bind_run(
+    statement: &mut Statement<'_>,
+    before: usize,
+    run: &[Entry],
+    rest: &mut Vec<u8>,
+) -> Result<()> {
+    let Some(((stream, revision), position)) = run.first() else {
+        return Ok(());
+    };
+    runs::put_rest(run, rest);
     statement.raw_bind_parameter(before + 1, stream)?;
     statement.raw_bind_parameter(before + 2, to_column(*revision))?;
-    statement.raw_bind_parameter(before + ENTRY_COLUMNS, to_column(*position))
+    statement.raw_bind_parameter(before + 3, to_column(*position))?;
+    statement.raw_bind_parameter(before + RUN_COLUMNS, rest.as_slice())
 }
 
 /// SQLite's integers are signed; positions and revisions stay below `i64::MAX`.

@@ -7,12 +7,13 @@
 //!
 //! Never goes: the last event of a stream (its revision goes on from there), and anything of a protected category.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::SqliteLog;
 use super::operation::Operation;
 use super::place;
 use super::rows::{from_column, to_column};
+use super::runs::{self, Run};
 use super::schema;
 use super::tools::ToolError;
 use crate::kernel::{Moment, Position, Revision, StreamName};
@@ -130,16 +131,27 @@ fn hidden(file: &Connection, stream: &StreamName, now: Moment) -> rusqlite::Resu
         Visible::by(&metadata(file, stream)?, last, now)
     };
     let since = visible.since.map_or(i64::MIN, Moment::unix_micros);
-    let mut statement = file.prepare_cached(
-        "SELECT i.position FROM stream_index i JOIN events e ON e.position = i.position
-         WHERE i.stream = ?1 AND i.revision < ?2 AND (i.revision < ?3 OR e.recorded < ?4)
-         ORDER BY i.position",
-    )?;
-    let positions = statement.query_map(
-        params![id, to_column(last), to_column(visible.first), since],
-        |row| row.get(0).map(from_column),
-    )?;
-    positions.collect()
+    let mut runs = file.prepare_cached(runs::DOWNWARDS)?;
+    let mut event = file.prepare_cached("SELECT recorded FROM events WHERE position = ?1")?;
+    // Later entries may be written anew after a crash, from the events.
+    let until = indexed(file)?.0;
+    let mut rows = runs.query([id, to_column(last)])?;
+    let mut hidden = Vec::new();
+    while let Some(row) = rows.next()? {
+        for (revision, position) in Run::of(row)?.entries() {
+            if revision >= last || position > until {
+                continue;
+            }
+            // An earlier scavenge may have taken it.
+            let at = [to_column(position)];
+            let recorded: Option<i64> = event.query_row(at, |row| row.get(0)).optional()?;
+            if recorded.is_some_and(|recorded| revision < visible.first || recorded < since) {
+                hidden.push(position);
+            }
+        }
+    }
+    hidden.sort_unstable();
+    Ok(hidden)
 }
 
 /// The stream's number and last revision; none if it has no events.

@@ -1,17 +1,20 @@
 //! The events of one stream, as a read takes them: those that the file's index leads to, then those that memory's does.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params_from_iter};
 
 use super::decode::{Columns, Names, Page, damaged};
 use super::gaps::first_not_scavenged;
 use super::place::Place;
 use super::reader::{SLICE_BYTES, failed, prepared};
 use super::rows::{from_column, to_column};
+use super::runs::{self, Run};
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::rules::Visible;
 use crate::log::{Direction, ReadError};
 
-const COLUMNS: &str = "SELECT e.position, e.stream, e.revision, e.type, e.json, e.recorded, e.id, e.digest, e.data, e.metadata";
+const EVENT: &str =
+    "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata
+     FROM events WHERE position = ?1";
 
 /// The events of a stream that a read has found so far.
 pub(super) struct Taken<'a> {
@@ -39,7 +42,8 @@ impl Taken<'_> {
         let next = self.next.unwrap_or(low);
         let newest = self.stream.entries.iter();
         let newest = newest.filter(|(revision, _)| (next..=high).contains(revision));
-        Ok(self.take_newest(newest, Direction::Forward)? && self.check_end(low, high, high + 1)?)
+        let newest = newest.copied();
+        Ok(self.take_all(newest, Direction::Forward)? && self.check_end(low, high, high + 1)?)
     }
 
     /// Those from `high` down to `low`, both included; whether nothing is left.
@@ -47,7 +51,7 @@ impl Taken<'_> {
         self.next = Some(high).filter(|_| self.whole);
         let newest = self.stream.entries.iter().rev();
         let newest = newest.filter(|(revision, _)| (low..=high).contains(revision));
-        if !self.take_newest(newest, Direction::Backward)? {
+        if !self.take_all(newest.copied(), Direction::Backward)? {
             return Ok(false);
         }
         let in_memory = self.stream.entries.first().map(|(revision, _)| *revision);
@@ -78,52 +82,57 @@ impl Taken<'_> {
         high: Revision,
         direction: Direction,
     ) -> Result<bool, ReadError> {
-        let order = match direction {
-            Direction::Forward => "ASC",
-            Direction::Backward => "DESC",
-        };
-        let sql = format!(
-            "{COLUMNS}, i.revision, i.position FROM stream_index i
-             LEFT JOIN events e ON e.position = i.position
-             WHERE i.stream = ?1 AND i.revision BETWEEN ?2 AND ?3 ORDER BY i.revision {order}"
-        );
         let connection = self.connection;
-        let mut statement = prepared(connection, &sql)?;
-        let mut rows = statement
-            .query(params![self.stream.id, to_column(low), to_column(high)])
-            .map_err(|error| failed(&error))?;
+        let (sql, bounds) = match direction {
+            Direction::Forward => (runs::UPWARDS, [low, high].map(to_column).to_vec()),
+            Direction::Backward => (runs::DOWNWARDS, vec![to_column(high)]),
+        };
+        let mut statement = prepared(connection, sql)?;
+        let bounds = params_from_iter([self.stream.id].into_iter().chain(bounds));
+        let mut rows = statement.query(bounds).map_err(|error| failed(&error))?;
         while let Some(row) = rows.next().map_err(|error| failed(&error))? {
-            let entry = || Ok((from_column(row.get(10)?), from_column(row.get(11)?)));
-            let (revision, position) = entry().map_err(|error: rusqlite::Error| failed(&error))?;
-            if !self.take(row, revision, position, direction)? {
+            let run = Run::of(row).map_err(|error| {
+                let position = row.get(1).map(from_column).unwrap_or_default();
+                damaged(Position(position), self.name.as_str(), &error.to_string())
+            })?;
+            let entries = run.entries();
+            let entries = entries.filter(|(revision, _)| (low..=high).contains(revision));
+            let room = match direction {
+                Direction::Forward => self.take_all(entries, direction)?,
+                Direction::Backward => self.take_all(entries.rev(), direction)?,
+            };
+            if !room {
                 return Ok(false);
+            }
+            if direction == Direction::Backward && run.first() <= low {
+                break;
             }
         }
         Ok(true)
     }
 
-    fn take_newest<'e>(
+    /// Takes the events that entries lead to; false where there is no room for one.
+    fn take_all(
         &mut self,
-        entries: impl Iterator<Item = &'e (Revision, u64)>,
+        entries: impl Iterator<Item = (Revision, u64)>,
         direction: Direction,
     ) -> Result<bool, ReadError> {
         let connection = self.connection;
-        let sql = format!("{COLUMNS} FROM events e WHERE e.position = ?1");
-        let mut statement = prepared(connection, &sql)?;
+        let mut statement = prepared(connection, EVENT)?;
         for (revision, position) in entries {
             let mut rows = statement
-                .query([to_column(*position)])
+                .query([to_column(position)])
                 .map_err(|error| failed(&error))?;
             let row = rows.next().map_err(|error| failed(&error))?;
             let Some(row) = row else {
-                let gone = first_not_scavenged(connection, *position, *position);
+                let gone = first_not_scavenged(connection, position, position);
                 match gone.map_err(|error| failed(&error))? {
-                    Some(_) => return Err(missing(*position)),
-                    // After the memory was looked at.
+                    Some(_) => return Err(missing(position)),
+                    // An entry goes with the last one of its run, and one in memory was seen before the file was.
                     None => continue,
                 }
             };
-            if !self.take(row, *revision, *position, direction)? {
+            if !self.take(row, revision, direction)? {
                 return Ok(false);
             }
         }
@@ -135,12 +144,8 @@ impl Taken<'_> {
         &mut self,
         row: &Row<'_>,
         revision: Revision,
-        position: u64,
         direction: Direction,
     ) -> Result<bool, ReadError> {
-        if matches!(row.get_ref(0), Ok(rusqlite::types::ValueRef::Null)) {
-            return Err(missing(position));
-        }
         let columns = Columns::of(row)?;
         let stream = if columns.stream == self.stream.id {
             self.name.clone()

@@ -1,6 +1,6 @@
 -- Where the events of a stream lie; its last revision is stored nowhere else. No index of `events`: an append to a stream of
 -- its own would write an index page of its own. Entries come in batches, in order, after their events. A row is a run: where
--- the event of its revision lies, and in `rest` where those of the next ones do, so many bytes further each.
+-- the event of its revision lies, and in `rest` where those of the next ones do, as runs.rs says.
 CREATE TABLE stream_index (
     stream INTEGER NOT NULL,
     revision INTEGER NOT NULL,

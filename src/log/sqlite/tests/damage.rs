@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 
 use super::{event, everything, open, stream};
 use crate::kernel::Position;
-use crate::log::sqlite::{SqliteLog, verify};
+use crate::log::sqlite::{Damage, SqliteLog, verify};
 use crate::log::{Direction, EventLog, Expected, ReadError, ReadFrom};
 
 pub(super) async fn written(dir: &Path) {
@@ -136,52 +136,65 @@ async fn a_flipped_bit_in_any_column_of_any_row_is_named_with_its_position() {
 }
 
 #[tokio::test]
-async fn a_flipped_bit_in_any_entry_of_the_stream_index_is_named_and_leads_nobody_astray() {
+async fn a_flipped_bit_in_any_run_of_the_stream_index_is_named_and_leads_nobody_astray() {
     let home = tempfile::tempdir().unwrap();
     written(home.path()).await;
     tamper(home.path(), "");
     let mut flips = 0;
-    for at in 1..=6 {
+    for (at, of) in [(1, [1, 3, 5]), (2, [2, 4, 6])] {
+        let mut changes = Vec::new();
         for column in ["stream", "revision", "position"] {
             for bit in [0, 1, 2, 33] {
-                let dir = tempfile::tempdir().unwrap();
-                std::fs::copy(home.path().join("log.db"), dir.path().join("log.db")).unwrap();
-                let file = Connection::open(dir.path().join("log.db")).unwrap();
-                let sql = format!(
-                    "UPDATE stream_index SET {column} = ({column} | {0}) - ({column} & {0}) WHERE position = {at}",
-                    1u64 << bit
-                );
-                if file.execute_batch(&sql).is_err() {
-                    // It has become another one: a page of SQLite cannot hold it twice.
-                    continue;
-                }
-                drop(file);
-                let what = format!("bit {bit} of {column} at {at}");
-                let verified = verify(dir.path(), |_, _| {}).unwrap();
-                let named = Position(at);
-                let damages = &verified.damages;
-                assert!(
-                    damages.iter().any(|damage| damage.position == named),
-                    "{what}: {damages:?}"
-                );
-                let log = SqliteLog::beside(dir.path()).unwrap();
-                for name in ["a-0", "a-1"] {
-                    let read = log
-                        .read_stream(&stream(name), ReadFrom::Start, Direction::Forward, 10)
-                        .await;
-                    let Ok(slice) = read else { continue };
+                let bit = 1u64 << bit;
+                changes.push(format!(
+                    "{column} = ({column} | {bit}) - ({column} & {bit})"
+                ));
+            }
+        }
+        // Two revisions follow, each two positions on.
+        for (byte, bit) in (0..24).map(|bit| (bit / 8, bit % 8)) {
+            let mut rest = [2_u8, 2, 2];
+            rest[byte] ^= 1 << bit;
+            let [count, first, second] = rest;
+            changes.push(format!("rest = x'{count:02x}{first:02x}{second:02x}'"));
+        }
+        for change in changes {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::copy(home.path().join("log.db"), dir.path().join("log.db")).unwrap();
+            let file = Connection::open(dir.path().join("log.db")).unwrap();
+            let sql = format!("UPDATE stream_index SET {change} WHERE position = {at}");
+            match file.execute(&sql, []) {
+                Ok(rows) => assert_eq!(rows, 1, "{change}"),
+                // It has become another one: a page of SQLite cannot hold it twice.
+                Err(_) => continue,
+            }
+            drop(file);
+            let damages = verify(dir.path(), |_, _| {}).unwrap().damages;
+            let named = |damage: &Damage| of.contains(&damage.position.0);
+            assert!(damages.iter().any(named), "{change} at {at}: {damages:?}");
+            let log = SqliteLog::beside(dir.path()).unwrap();
+            for name in ["a-0", "a-1"] {
+                for (from, direction) in [
+                    (ReadFrom::Start, Direction::Forward),
+                    (ReadFrom::End, Direction::Backward),
+                ] {
+                    let read = log.read_stream(&stream(name), from, direction, 10).await;
+                    let Ok(mut slice) = read else { continue };
+                    if direction == Direction::Backward {
+                        slice.events.reverse();
+                    }
                     assert!(
                         slice.events.iter().zip(0..).all(|(event, revision)| {
                             event.stream == stream(name) && event.revision == revision
                         }),
-                        "{what}: {slice:?}"
+                        "{change} at {at}: {slice:?}"
                     );
                 }
-                flips += 1;
             }
+            flips += 1;
         }
     }
-    assert!(flips > 40, "{flips}");
+    assert!(flips > 60, "{flips}");
 }
 
 #[tokio::test]
@@ -197,7 +210,7 @@ async fn a_mark_of_the_stream_index_that_lies_is_refused() {
     }
     let home = tempfile::tempdir().unwrap();
     written(home.path()).await;
-    tamper(home.path(), "DELETE FROM stream_index WHERE position = 6");
+    tamper(home.path(), "DELETE FROM stream_index WHERE position = 2");
     let opened = SqliteLog::open(home.path(), super::Options::default());
     assert!(opened.is_err(), "the mark is at 6");
 }
@@ -234,8 +247,9 @@ async fn a_stray_tool_cannot_rewrite_history() {
         "DELETE FROM streams",
         "UPDATE types SET name = 'x'",
         "DELETE FROM types",
-        "UPDATE stream_index SET position = 1 WHERE position = 3",
-        "DELETE FROM stream_index WHERE position = 3",
+        "UPDATE stream_index SET position = 3 WHERE position = 1",
+        "UPDATE stream_index SET rest = x''",
+        "DELETE FROM stream_index WHERE position = 1",
     ] {
         assert!(file.execute_batch(sql).is_err(), "{sql}");
     }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::{crashed_copy, event, everything, open, options, stream};
 use crate::log::contract::TestClock;
-use crate::log::sqlite::{OpenError, Options, SqliteLog, verify};
+use crate::log::sqlite::{OpenError, Options, SCHEMA_VERSION, SqliteLog, verify};
 use crate::log::{AppendError, Direction, EventLog, Expected, ReadFrom};
 
 #[tokio::test]
@@ -79,54 +79,56 @@ async fn what_was_acknowledged_survives_a_crash() {
 
 #[tokio::test]
 async fn a_crash_while_the_stream_index_is_written_leads_nobody_astray() {
-    const STREAMS: u128 = 30;
+    // The first generation is full after 200, and written by seven commits.
+    crash_while_indexing(30, 200, 198..=212).await;
+}
+
+#[tokio::test]
+async fn a_crash_while_long_runs_are_written_leads_nobody_astray() {
+    // The same with three runs of a stream at once.
+    crash_while_indexing(2, 600, 598..=612).await;
+}
+
+/// Crashes a log that seals a generation after `full` events, at the events `at` and some others.
+async fn crash_while_indexing(streams: u128, full: usize, at: std::ops::RangeInclusive<u128>) {
     let home = tempfile::tempdir().unwrap();
     let live = home.path().join("live");
-    // More than one commit writes, so that crashes find it half in the file.
     let indexed = |dir: &Path| {
-        let index_after = 200;
-        let options = options(&TestClock::new());
-        SqliteLog::open(
-            dir,
-            Options {
-                index_after,
-                ..options
-            },
-        )
-        .unwrap()
+        let options = Options {
+            index_after: full,
+            ..options(&TestClock::new())
+        };
+        SqliteLog::open(dir, options).unwrap()
     };
-    let name = |turn: u128| stream(&format!("a-{}", turn % STREAMS));
+    let name = |turn: u128| stream(&format!("a-{}", turn % streams));
     let log = indexed(&live);
-    for turn in 0..500_u128 {
+    for turn in 0..at.end() + 100 {
         log.append(&name(turn), Expected::Any, vec![event(turn)])
             .await
             .unwrap();
-        // The first generation is full after 200, and written by seven commits.
-        if !(198..=212).contains(&turn) && turn % 60 != 59 {
+        if !at.contains(&turn) && turn % 60 != 59 {
             continue;
         }
         let dead = home.path().join(turn.to_string());
         crashed_copy(&live, &dead);
         let survivor = indexed(&dead);
-        for of in 0..STREAMS {
+        for of in 0..streams {
             let name = name(of);
-            let read = survivor.read_stream(&name, ReadFrom::Start, Direction::Forward, 100);
+            let read = survivor.read_stream(&name, ReadFrom::Start, Direction::Forward, 1_000);
             let ids = read.await.unwrap().events.into_iter().map(|event| event.id);
-            let written = (of..=turn).step_by(STREAMS as usize);
+            let written = (of..=turn).step_by(streams as usize);
             assert!(
                 ids.eq(written.map(|turn| event(turn).id)),
                 "{name} after {turn}"
             );
         }
-        let last = u64::try_from(turn / STREAMS).unwrap();
+        let last = u64::try_from(turn / streams).unwrap();
+        let event = event(turn + 10_000);
         let next = survivor
-            .append(
-                &name(turn),
-                Expected::Exact(last),
-                vec![event(turn + 1_000)],
-            )
+            .append(&name(turn), Expected::Exact(last), vec![event])
             .await;
         assert_eq!(next.unwrap().revision, Some(last + 1));
+        // Writes all of it, some for the second time and further.
         survivor.close().await;
         let damages = verify(&dead, |_, _| {}).unwrap().damages;
         assert!(damages.is_empty(), "after {turn}: {damages:?}");
@@ -263,11 +265,11 @@ async fn a_newer_file_is_refused_and_a_shorter_one_noticed() {
 
     Connection::open(&path)
         .unwrap()
-        .execute_batch("PRAGMA user_version=3")
+        .pragma_update(None, "user_version", SCHEMA_VERSION + 1)
         .unwrap();
     let newer = SqliteLog::open(home.path(), Options::default()).map(drop);
     assert!(
-        matches!(newer, Err(OpenError::Version { found: 3, .. })),
+        matches!(newer, Err(OpenError::Version { found, .. }) if found > SCHEMA_VERSION),
         "{newer:?}"
     );
 

@@ -59,6 +59,56 @@ async fn scavenging_removes_what_is_hidden_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_run_of_the_index_goes_with_its_last_event() {
+    let home = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(home.path(), Options::default()).unwrap();
+    let s = stream("a-1");
+    let metadata = StreamMetadata {
+        max_count: Some(100),
+        ..StreamMetadata::default()
+    };
+    log.set_metadata(&s, Expected::Any, metadata).await.unwrap();
+    let mut written = 0;
+    // Runs of 128, 128 and 44, then one with each step. Of them go one and a half, then some more, then the second one.
+    for (more, runs) in [(300, 2), (50, 3), (10, 3)] {
+        for _ in 0..more {
+            log.append(&s, Expected::Any, vec![event(written)])
+                .await
+                .unwrap();
+            written += 1;
+        }
+        log.scavenge(|_| {}).await.unwrap();
+        for (from, direction) in [
+            (ReadFrom::Start, Direction::Forward),
+            (ReadFrom::End, Direction::Backward),
+        ] {
+            let seen = log.read_stream(&s, from, direction, 1_000).await.unwrap();
+            let mut ids: Vec<_> = seen.events.into_iter().map(|event| event.id).collect();
+            if direction == Direction::Backward {
+                ids.reverse();
+            }
+            let kept = (written - 100..written).map(|id| event(id).id);
+            assert!(ids.into_iter().eq(kept), "{direction:?} after {written}");
+        }
+        let damages = verify(home.path(), |_, _| {}).unwrap().damages;
+        assert_eq!(damages, [], "after {written}");
+        let rows = "SELECT count(*) FROM stream_index WHERE stream =
+                    (SELECT id FROM streams WHERE name = 'a-1')";
+        let left: i64 = log
+            .ask(|file| file.query_row(rows, [], |row| row.get(0)))
+            .await
+            .unwrap();
+        assert_eq!(left, runs, "after {written}");
+    }
+    let last = u64::try_from(written).unwrap() - 1;
+    log.close().await;
+    let log = open(home.path());
+    log.append(&s, Expected::Exact(last), vec![event(9_000)])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn expired_events_go_by_the_clock_and_the_file_shrinks() {
     let home = tempfile::tempdir().unwrap();
     let clock = TestClock::new();
