@@ -64,7 +64,7 @@ pub use heads::heads;
 pub(crate) use model::where_it_is;
 pub use model::{
     AllSlice, AppendError, Appended, Delivery, Direction, Expected, Health, LeftOut, NewEvent,
-    ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, Survey,
+    ReadError, ReadFrom, RecordedEvent, Removals, Removed, StreamMetadata, StreamSlice, Survey,
 };
 
 use async_trait::async_trait;
@@ -140,6 +140,27 @@ pub trait EventLog: Send + Sync + 'static {
             }
         }
         Ok(Survey { slice, left_out })
+    }
+
+    /// What `filter` lets through of the events after `after` and not after `up_to` that were removed from the log for good, at
+    /// most `limit`: for who counts what ever was. Less may be answered; whoever wants more goes on from
+    /// [`Removals::examined`], until that is `up_to`. An event is there, or removed, at every moment. An engine that
+    /// keeps no record of removals knows of none.
+    ///
+    /// # Errors
+    /// As for [`Self::read_all`].
+    async fn removed(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Removals, ReadError> {
+        let _ = (after, limit, filter);
+        Ok(Removals {
+            events: Vec::new(),
+            examined: up_to,
+        })
     }
 
     /// Everything after `from` that `filter` lets through, for ever. The stream ends only after an error item.

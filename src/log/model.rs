@@ -203,6 +203,26 @@ pub struct LeftOut {
     pub stream: StreamName,
 }
 
+/// What is known of events that were removed from the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removals {
+    /// Oldest first.
+    pub events: Vec<Removed>,
+    /// Up to here the record was examined: where to go on.
+    pub examined: Position,
+}
+
+/// An event that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Where it lay in the log.
+    pub position: Position,
+    /// Its stream.
+    pub stream: StreamName,
+    /// Its type.
+    pub event_type: Arc<str>,
+}
+
 /// What a subscription hands out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {

@@ -12,11 +12,13 @@ use annals::proto::event_store::client::operations::scavenge_resp::ScavengeResul
 use annals::proto::event_store::client::operations::{
     StartScavengeReq, StopScavengeReq, start_scavenge_req, stop_scavenge_req,
 };
+use annals::proto::event_store::client::streams::read_req;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::wire_client::*;
+use crate::wire_consumer::{create, join, until};
 
 /// How often, and after which pauses, something that comes soon is looked for.
 const LOOKS: usize = 1_000;
@@ -132,9 +134,73 @@ async fn after_a_scavenge_a_derived_stream_has_each_event_that_is_left_once() {
     node.put("$$x-cut", ANY, vec![hides]).await;
     let (id, _) = start(&node).await;
     assert_eq!(outcome(&log, &id).await["events"], 299);
-    let mut left = vec!["x-cut@299 via $ce-x@0".to_owned()];
-    left.extend((0..300).map(|n| format!("x-kept@{n} via $ce-x@{}", n + 1)));
+    let mut left = vec!["x-cut@299 via $ce-x@299".to_owned()];
+    left.extend((0..300).map(|n| format!("x-kept@{n} via $ce-x@{}", n + 300)));
     assert_eq!(read().await, left);
+    let last = node.read(backwards(stream("$ce-x"))).await.unwrap();
+    let links: Vec<_> = (299..600).rev().map(|n| format!("$ce-x@{n}")).collect();
+    assert_eq!(briefly(&last), links);
+}
+
+/// Guards against: a checkpoint in a derived stream that points further on once events before it are gone, so that those
+/// in between are never delivered; or further back, so that some come twice.
+#[tokio::test]
+async fn who_has_a_checkpoint_in_a_derived_stream_goes_on_there_after_a_scavenge() {
+    let (mut node, log) = scavenging().await;
+    node.put("x-cut", ANY, (1..=6).map(event).collect()).await;
+    node.put("x-kept", ANY, (7..=10).map(event).collect()).await;
+    create(&node, "$ce-x").await.unwrap();
+    let mut consumer = join(&node, "$ce-x", 10).await.unwrap();
+    let mut listener = node.open(live(stream("$ce-x"))).await.unwrap();
+    assert_eq!(take(&mut listener, 12).await.last().unwrap(), "caught up");
+    for expected in 0..8 {
+        assert_eq!(consumer.next_place().await, format!("$ce-x@{expected}"));
+    }
+    until(&node, "$ce-x", |info| {
+        info.last_checkpointed_event_position == "7"
+    })
+    .await;
+    drop(consumer);
+
+    let hides = typed(9999, "$metadata", r#"{"$maxCount":1}"#);
+    node.put("$$x-cut", ANY, vec![hides]).await;
+    let (id, _) = start(&node).await;
+    // Checkpoints that the group has passed go as well.
+    let gone = outcome(&log, &id).await["events"].as_u64();
+    assert!(gone >= Some(5), "{gone:?}");
+    node.put("x-kept", ANY, vec![event(11)]).await;
+    assert_eq!(take(&mut listener, 1).await, ["$ce-x@10"]);
+    node.stop();
+    // Nothing but the log's file knows now.
+    let next = Node::over(Arc::clone(&log), wire::Options::default(), None).await;
+    let mut consumer = join(&next, "$ce-x", 10).await.unwrap();
+    let mut listener = next.open(live(at(7))).await.unwrap();
+    let mut read = next.open(at(8)).await.unwrap();
+    assert_eq!(take(&mut listener, 1).await, ["confirmed"]);
+    for expected in 8..=10 {
+        let link = format!("$ce-x@{expected}");
+        assert_eq!(consumer.next_place().await, link);
+        assert_eq!(take(&mut listener, 1).await, [link.as_str()]);
+        assert_eq!(take(&mut read, 1).await, [link.as_str()]);
+    }
+    assert_eq!(take(&mut listener, 1).await, ["caught up"]);
+    next.put("x-new", ANY, vec![event(12)]).await;
+    assert_eq!(consumer.next_place().await, "$ce-x@11");
+    assert_eq!(take(&mut listener, 1).await, ["$ce-x@11"]);
+}
+
+/// A read of `$ce-x` from this revision on; a subscription begins after it.
+fn at(revision: u64) -> read_req::Options {
+    let of = read_req::options::StreamOptions {
+        stream_identifier: Some(name("$ce-x")),
+        revision_option: Some(read_req::options::stream_options::RevisionOption::Revision(
+            revision,
+        )),
+    };
+    read_req::Options {
+        stream_option: Some(read_req::options::StreamOption::Stream(of)),
+        ..stream("$ce-x")
+    }
 }
 
 #[tokio::test]

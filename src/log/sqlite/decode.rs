@@ -53,6 +53,18 @@ impl Columns {
         read().ok_or_else(|| damaged(position, "unknown", "a number is none"))
     }
 
+    /// Of an event that was removed nothing else is known.
+    pub(super) fn of_removed(position: Position, stream: i64, event_type: i64) -> Self {
+        Self {
+            position,
+            stream,
+            event_type,
+            revision: 0,
+            json: 0,
+            recorded_micros: 0,
+        }
+    }
+
     pub(super) fn recorded_at(&self, stream: &str) -> Result<Moment, ReadError> {
         Moment::from_unix_micros(self.recorded_micros)
             .map_err(|_| damaged(self.position, stream, "its time is none"))

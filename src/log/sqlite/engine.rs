@@ -16,6 +16,7 @@ use super::lock::Left;
 use super::open::{OpenError, Options, Place};
 use super::operation::Operation;
 use super::queue::{Outcome, Queue, gone};
+use super::removed;
 use super::schema;
 use super::shared::{Shared, closed};
 use super::subscription::Subscription;
@@ -26,7 +27,7 @@ use crate::kernel::{Moment, Position, StreamName};
 use crate::log::rules::Protected;
 use crate::log::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
-    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, Survey, rules,
+    NewEvent, ReadError, ReadFrom, Removals, StreamMetadata, StreamSlice, Survey, rules,
 };
 
 /// The embedded log. Dropping it closes it, waiting for what is under way.
@@ -56,8 +57,11 @@ impl SqliteLog {
         place.lock.sign()?;
         index::check_mark(&connection)?;
         let unwritten = Unwritten::load(&connection, head, options.index_after)?;
+        let last_removed = removed::last(&connection)?;
         let clock = Arc::clone(&options.clock);
-        let shared = Arc::new(Shared::new(place.database.clone(), clock, head, unwritten));
+        let shared = Shared::new(place.database.clone(), clock, head, unwritten);
+        shared.knows_removed(last_removed);
+        let shared = Arc::new(shared);
         let (queue, requests) = Queue::new(options.queue_appends);
         let writer = Writer {
             syncer: Syncer::start(&connection, Arc::clone(&shared))?,
@@ -108,6 +112,13 @@ impl SqliteLog {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.shared.read(|reader| reader.ask(question)).await
+    }
+
+    /// Events at these positions, in order, are about to be removed.
+    pub(super) fn expect_removal(&self, positions: &[u64]) {
+        if let Some(last) = positions.last() {
+            self.shared.expect_removed(Position(*last));
+        }
     }
 
     /// Lets subscribers read the file again: what they would be told from memory may be gone.
@@ -233,6 +244,26 @@ impl EventLog for SqliteLog {
         let filter = filter.clone();
         self.shared
             .read(move |reader| reader.survey(from, head, limit, &filter))
+            .await
+    }
+
+    async fn removed(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Removals, ReadError> {
+        let none = after >= up_to.min(self.shared.last_removed());
+        if none && !self.shared.is_closed() {
+            return Ok(Removals {
+                events: Vec::new(),
+                examined: up_to,
+            });
+        }
+        let filter = filter.clone();
+        self.shared
+            .read(move |reader| reader.removed(after, up_to, limit, &filter))
             .await
     }
 

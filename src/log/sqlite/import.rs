@@ -197,6 +197,7 @@ impl Appender<'_> {
         self.group.insert(&mut self.statements)?;
         for (first, last) in ranges(positions) {
             self.statements.mark_scavenged(first, last)?;
+            self.statements.note_removed(first, last)?;
             self.statements.delete_between(first, last)?;
         }
         Ok(self.written(None))

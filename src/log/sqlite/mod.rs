@@ -29,11 +29,13 @@
 //!                 rest     where the events of the next revisions lie: see [`runs`]
 //!   indexed       position up to here every event is in stream_index: one row
 //!   scavenged     first, last      positions that the scavenger removed
+//!   removed       position, stream, type    of an event that it removed
+//!                 digest   8 bytes, of these three: see [`removed`]
 //! ```
 //!
 //! Version 1 had a unique index of events on (stream, revision) instead of `stream_index` and `indexed`, and version 2 a row of
-//! `stream_index` for each event, without `rest`. Both are read as they are, and carried over when they are opened for
-//! writing. How and why the index is written later: [`index`].
+//! `stream_index` for each event, without `rest`. Neither had `removed`. Both are read as they are, and carried over when they are
+//! opened for writing. How and why the index is written later: [`index`].
 //!
 //! Nothing else is stored twice: a stream's last revision is the index's last entry, its metadata the last event of its
 //! metastream, its end the event at revision `i64::MAX`. Triggers refuse updates, and deletes of anything that
@@ -60,6 +62,7 @@ mod operation;
 mod place;
 mod queue;
 mod reader;
+mod removed;
 mod rows;
 mod runs;
 mod scavenge;
@@ -78,6 +81,7 @@ mod tools;
 mod trouble;
 mod unwritten;
 mod verify;
+mod verify_removed;
 mod verify_streams;
 mod writer;
 

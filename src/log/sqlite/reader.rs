@@ -34,7 +34,7 @@ pub(super) const COLUMNS: &str = "SELECT position, stream, revision, type, json,
 pub(super) struct Reader {
     pub(super) connection: Connection,
     pub(super) names: Names,
-    verdicts: Verdicts,
+    pub(super) verdicts: Verdicts,
     /// The newest entries of the stream index.
     pub(super) unwritten: Arc<Unwritten>,
     /// What the last page took: the next one is likely to take as much.

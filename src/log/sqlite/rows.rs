@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Statement};
 use uuid::Uuid;
 
 use super::group::ROWS;
+use super::removed;
 use super::runs::{self, Run};
 use super::unwritten::Entry;
 use crate::kernel::Revision;
@@ -120,6 +121,11 @@ impl<'c> Statements<'c> {
             .prepare_cached("INSERT INTO scavenged (first, last) VALUES (?1, ?2)")?
             .execute([to_column(first), to_column(last)])
             .map(drop)
+    }
+
+    /// Writes down what the events between these positions are, which are about to be deleted.
+    pub(super) fn note_removed(&self, first: u64, last: u64) -> Result<()> {
+        removed::note(self.connection, first, last)
     }
 
     /// Deletes rows that were written down before, and the runs of the stream index that have no other events.

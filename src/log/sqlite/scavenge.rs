@@ -1,7 +1,8 @@
 //! `annals log scavenge`: removes what metadata hides and tombstones ended, while the log goes on serving.
 //!
 //! ```text
-//!   a reader lists what may go ──batches──> the writer writes their positions into `scavenged` and deletes them,
+//!   a reader lists what may go ──batches──> the writer writes their positions into `scavenged` and what they are
+//!   into `removed`, and deletes them,
 //!   between appends, one transaction a batch ──> pages that became free go back to the file system, some at a time
 //! ```
 //!
@@ -55,6 +56,7 @@ impl SqliteLog {
             let now = self.now();
             let hidden = self.ask(move |file| hidden(file, &stream, now)).await?;
             for batch in hidden.chunks(BATCH_EVENTS) {
+                self.expect_removal(batch);
                 self.operate(Operation::Remove(batch.to_vec())).await?;
                 self.forget_tail();
                 fail::fail_point!("log-scavenge");

@@ -42,6 +42,9 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// How the events of a stream are found.
 const STREAM_INDEX: &str = include_str!("stream_index.sql");
 
+/// What is written down of events that the scavenger removed. Versions 1 and 2 have nothing of it.
+const REMOVED: &str = include_str!("removed.sql");
+
 /// What version 1 has instead of the stream index.
 const FROM_VERSION_1: &str = include_str!("from_version_1.sql");
 
@@ -52,6 +55,10 @@ const FROM_VERSION_2: &str = "ALTER TABLE stream_index ADD COLUMN rest BLOB NOT 
 const VIEW_OF_VERSION_1: &str = "
     CREATE TEMP VIEW stream_index AS SELECT stream, revision, position, x'' AS rest FROM events;
     CREATE TEMP VIEW indexed AS SELECT coalesce(max(position), 0) AS position FROM events;";
+
+/// What both lack, as a reader sees it.
+const VIEW_OF_NOTHING_REMOVED: &str = "
+    CREATE TEMP VIEW removed AS SELECT 0 AS position, 0 AS stream, 0 AS type, x'' AS digest WHERE false;";
 
 /// Version 2 as a reader sees it.
 const VIEW_OF_VERSION_2: &str = "
@@ -132,10 +139,11 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 /// Lets a reader see a log of an earlier version as one of today.
 fn look_back(connection: &Connection) -> rusqlite::Result<()> {
     match pragma(connection, "user_version")? {
-        VERSION_1 => connection.execute_batch(VIEW_OF_VERSION_1),
-        VERSION_2 => connection.execute_batch(VIEW_OF_VERSION_2),
-        _ => Ok(()),
+        VERSION_1 => connection.execute_batch(VIEW_OF_VERSION_1)?,
+        VERSION_2 => connection.execute_batch(VIEW_OF_VERSION_2)?,
+        _ => return Ok(()),
     }
+    connection.execute_batch(VIEW_OF_NOTHING_REMOVED)
 }
 
 /// Where the directory cannot be written and no write-ahead log lies there.
@@ -199,7 +207,7 @@ pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<
 fn create(connection: &Connection) -> Result<(), OpenError> {
     // Before anything else, and only here: on an existing file these would write.
     connection.execute_batch(&format!(
-        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; {SCHEMA} {STREAM_INDEX}
+        "PRAGMA page_size={PAGE_BYTES}; PRAGMA auto_vacuum=INCREMENTAL; BEGIN IMMEDIATE; {SCHEMA} {STREAM_INDEX} {REMOVED}
          INSERT INTO indexed (position) VALUES (0);
          PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
     ))?;
@@ -211,7 +219,7 @@ fn create(connection: &Connection) -> Result<(), OpenError> {
 fn carry_over_1(connection: &Connection) -> rusqlite::Result<()> {
     tracing::info!("the log has schema version 1: its stream index is being written");
     let carried = connection.execute_batch(&format!(
-        "PRAGMA cache_spill=ON; BEGIN IMMEDIATE; {STREAM_INDEX} {FROM_VERSION_1}
+        "PRAGMA cache_spill=ON; BEGIN IMMEDIATE; {STREAM_INDEX} {REMOVED} {FROM_VERSION_1}
          INSERT INTO indexed (position) SELECT coalesce(max(position), 0) FROM events;
          PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
     ));
@@ -222,7 +230,7 @@ fn carry_over_1(connection: &Connection) -> rusqlite::Result<()> {
 /// Makes a log of version 2 one of today. No row is touched.
 fn carry_over_2(connection: &Connection) -> rusqlite::Result<()> {
     let carried = connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {FROM_VERSION_2} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+        "BEGIN IMMEDIATE; {FROM_VERSION_2} {REMOVED} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
     ));
     carried_over(connection, carried)
 }

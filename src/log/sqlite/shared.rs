@@ -1,6 +1,7 @@
 //! What the writer, the readers and the subscriptions of one log share.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) tail: Tail,
     /// The newest entries of the stream index.
     pub(super) unwritten: Arc<Unwritten>,
+    /// Beyond this position no event was removed. It spares subscribers a look into the file with each event.
+    last_removed: AtomicU64,
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
 }
@@ -39,9 +42,26 @@ impl Shared {
             health: watch::Sender::new(Health::Serving),
             tail: Tail::default(),
             unwritten: Arc::new(unwritten),
+            // Until somebody knows better: another process may remove what this one reads.
+            last_removed: AtomicU64::new(u64::MAX),
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(READERS)),
         }
+    }
+
+    /// Only this process removes events; so far none beyond `last` was.
+    pub(super) fn knows_removed(&self, last: Position) {
+        self.last_removed.store(last.0, Ordering::SeqCst);
+    }
+
+    /// Events up to `last` may be removed from now on. To be said before they are.
+    pub(super) fn expect_removed(&self, last: Position) {
+        self.last_removed.fetch_max(last.0, Ordering::SeqCst);
+    }
+
+    /// Beyond this position no event was removed.
+    pub(super) fn last_removed(&self) -> Position {
+        Position(self.last_removed.load(Ordering::SeqCst))
     }
 
     /// The main file.

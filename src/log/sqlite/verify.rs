@@ -1,7 +1,8 @@
 //! `annals log verify`: reads everything and names every damage.
 //!
 //! Checks every row's digest, that positions have no gap that the scavenger did not write down, that the stream index
-//! names every event and nothing else, that revisions have no gap within a stream, and SQLite's own integrity check. Goes on after a damage; changes nothing.
+//! names every event and nothing else, that revisions have no gap within a stream, what is written down of removed events, and
+//! SQLite's own integrity check. Goes on after a damage; changes nothing.
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use super::gaps::first_not_scavenged;
 use super::reader::COLUMNS;
 use super::rows::{from_column, to_column};
 use super::tools::{self, ToolError};
+use super::verify_removed::removed;
 use super::verify_streams::streams;
 use super::writer;
 use crate::kernel::Position;
@@ -91,6 +93,7 @@ pub fn verify(
     };
     rows(&connection, head, &mut found, &mut progress);
     streams(&connection, head, &mut found);
+    removed(&connection, &mut found);
     integrity(&connection, &mut found);
     progress(head, head);
     Ok(found)

@@ -2,32 +2,37 @@
 //!
 //! ```text
 //!   log         1   2   3   4   5   6   7  ...        events of category x:  2 4 5 7 ...
-//!   $ce-x           0       1   2       3             their number is the link's revision
+//!   removed                     5                     by a scavenge
+//!   $ce-x           0       1  (2)      3             their number is the link's revision
 //!   marks       ^(after 1)                            the position before every 256th of them
 //! ```
 //!
-//! Only the marks are kept, so that a revision is found by reading at most 255 events too many. The first read of
-//! such a stream counts through the log; later ones go on where the last one ended. Where a scavenge removes events, what
-//! is left is counted anew: nothing comes twice or is left out, but revisions are others then.
+//! Only the marks are kept, so that a revision is found by counting at most 255 events too many. The first read of
+//! such a stream counts through the log; later ones go on where the last one ended. An event that a scavenge removes leaves its
+//! number: a link keeps its revision for ever, and a checkpoint in such a stream what it means. Links are made only to what
+//! is there, so revisions have gaps then, as in a stream whose metadata hides events. Not counted is what was removed by an
+//! earlier version of the log's schema or before the log was copied: that leaves no number, and never did.
+
+mod numbering;
+mod page;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
 use super::links::LINK_TYPE;
 use super::node::Node;
 use crate::kernel::{Position, Revision, StreamName, derived_id};
-use crate::log::{
-    Direction, EventLog, Filter, Match, ReadError, ReadFrom, RecordedEvent, StreamSlice,
-};
-
-/// Events from one mark to the next.
-const STRIDE: u64 = 256;
+use crate::log::{Direction, Filter, Match, ReadError, ReadFrom, RecordedEvent, StreamSlice};
+pub(super) use numbering::Numbering;
+use numbering::{Marks, Removals};
+use page::Page;
 
 /// Events counted at a time.
-const PAGE: usize = 1024;
+const PAGE: usize = if cfg!(test) { 7 } else { 1024 };
 
 /// Derived streams whose marks are kept; beyond that all are forgotten and counted again when asked for.
 const MAX_KEPT: usize = 4096;
@@ -36,17 +41,14 @@ const MAX_KEPT: usize = 4096;
 #[derive(Default)]
 pub(super) struct Derived {
     indexes: Mutex<HashMap<StreamName, Arc<Mutex<Index>>>>,
-    /// How often events were removed from the log.
-    removals: AtomicU64,
 }
 
+/// What was counted of one derived stream.
 #[derive(Default)]
 struct Index {
-    marks: Vec<Position>,
+    marks: Marks,
     count: u64,
     examined: Position,
-    /// What [`Derived::removals`] was when the counting began.
-    removals: u64,
 }
 
 /// Which events a derived stream links to.
@@ -109,8 +111,10 @@ impl Node {
                     stream,
                     filter: &filter,
                     log: &*self.log,
+                    index: &index,
+                    limit,
                 };
-                page.read(&index, from, direction, limit).await
+                page.read(from, direction).await
             }
         }
     }
@@ -128,7 +132,7 @@ impl Node {
         Ok(stored.last_revision.is_none().then_some(source))
     }
 
-    /// How many links a derived stream has, and the position up to which they were counted.
+    /// How many links a derived stream ever had, and the position up to which they were counted.
     pub(super) async fn derived_end(
         &self,
         stream: &StreamName,
@@ -142,11 +146,6 @@ impl Node {
 }
 
 impl Derived {
-    /// Events were removed from the log: what was counted holds no more.
-    pub(super) fn forget(&self) {
-        self.removals.fetch_add(1, Ordering::AcqRel);
-    }
-
     async fn index(&self, stream: &StreamName) -> Arc<Mutex<Index>> {
         let mut indexes = self.indexes.lock().await;
         if indexes.len() >= MAX_KEPT {
@@ -157,129 +156,35 @@ impl Derived {
 }
 
 impl Index {
+    /// Counts what has come since. Broken off anywhere, it is right up to [`Self::examined`].
     async fn count_on(&mut self, node: &Node, filter: &Filter) -> Result<(), ReadError> {
-        let removals = node.derived.removals.load(Ordering::Acquire);
-        if self.removals != removals {
-            *self = Self {
-                removals,
-                ..Self::default()
-            };
-        }
+        let log = &*node.log;
         loop {
-            let slice = node
-                .log
-                .read_all(Some(self.examined), Direction::Forward, PAGE, filter)
-                .await?;
+            let from = Some(self.examined);
+            let slice = log.read_all(from, Direction::Forward, PAGE, filter).await?;
+            let read = slice.examined;
+            let mut removals = Removals::after(self.examined, filter);
             for event in &slice.events {
-                if self.count.is_multiple_of(STRIDE) {
-                    self.marks
-                        .push(Position(event.position.0.saturating_sub(1)));
+                while let Some(removed) = removals.before(log, event.position, read).await? {
+                    self.count(removed);
                 }
-                self.count += 1;
+                removals.pass(event.position);
+                self.count(event.position);
             }
-            self.examined = slice.examined;
+            let beyond = Position(read.0.saturating_add(1));
+            while let Some(removed) = removals.before(log, beyond, read).await? {
+                self.count(removed);
+            }
+            self.examined = read;
             if slice.end {
                 return Ok(());
             }
         }
     }
-}
 
-/// One read of a derived stream.
-struct Page<'a> {
-    stream: &'a StreamName,
-    filter: &'a Filter,
-    log: &'a dyn EventLog,
-}
-
-impl Page<'_> {
-    async fn read(
-        &self,
-        index: &Index,
-        from: ReadFrom,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<StreamSlice, ReadError> {
-        let Some(last) = index.count.checked_sub(1) else {
-            return Ok(StreamSlice {
-                end: true,
-                ..StreamSlice::default()
-            });
-        };
-        let wanted = u64::try_from(limit).unwrap_or(u64::MAX);
-        let (first, beyond) = match (direction, from) {
-            (Direction::Forward, ReadFrom::Start) => (0, wanted.min(index.count)),
-            (Direction::Forward, ReadFrom::End) => {
-                (last, last.saturating_add(wanted).min(index.count))
-            }
-            (Direction::Forward, ReadFrom::Revision(at)) => {
-                (at, at.saturating_add(wanted).min(index.count))
-            }
-            (Direction::Backward, ReadFrom::Start) => (u64::from(wanted == 0), 1),
-            (Direction::Backward, ReadFrom::End) => {
-                (index.count.saturating_sub(wanted), index.count)
-            }
-            (Direction::Backward, ReadFrom::Revision(at)) => {
-                let beyond = at.min(last) + 1;
-                (beyond.saturating_sub(wanted), beyond)
-            }
-        };
-        let mut events = self.links(index, first, beyond).await?;
-        if direction == Direction::Backward {
-            events.reverse();
-        }
-        Ok(StreamSlice {
-            events,
-            last_revision: Some(last),
-            exists: true,
-            end: match direction {
-                Direction::Forward => beyond >= index.count,
-                Direction::Backward => first == 0,
-            },
-        })
-    }
-
-    /// The links from `first` to before `beyond`.
-    async fn links(
-        &self,
-        index: &Index,
-        first: Revision,
-        beyond: Revision,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
-        let mark = usize::try_from(first / STRIDE)
-            .ok()
-            .and_then(|mark| index.marks.get(mark));
-        let (Some(mark), true) = (mark, first < beyond) else {
-            return Ok(Vec::new());
-        };
-        let skipped = first % STRIDE;
-        let limit = usize::try_from(skipped + (beyond - first)).unwrap_or(usize::MAX);
-        let sources = self.sources(*mark, limit).await?;
-        let numbered = (first - skipped..).zip(&sources);
-        Ok(numbered
-            .filter(|(revision, _)| *revision >= first)
-            .map(|(revision, event)| link(self.stream, revision, event))
-            .collect())
-    }
-
-    /// The first `count` events after `from` that are linked to.
-    async fn sources(
-        &self,
-        mut from: Position,
-        count: usize,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
-        let mut events = Vec::new();
-        loop {
-            let missing = count - events.len();
-            let slice = self
-                .log
-                .read_all(Some(from), Direction::Forward, missing, self.filter)
-                .await?;
-            events.extend(slice.events);
-            if slice.end || events.len() >= count {
-                return Ok(events);
-            }
-            from = slice.examined;
-        }
+    fn count(&mut self, position: Position) {
+        self.marks.note(self.count, position);
+        self.count += 1;
+        self.examined = position;
     }
 }

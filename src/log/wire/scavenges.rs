@@ -95,10 +95,7 @@ impl Scavenge {
         mut stopped: watch::Receiver<bool>,
     ) {
         let so_far = Mutex::new(Scavenged::default());
-        let progress = |done| {
-            *so_far.lock().unwrap_or_else(PoisonError::into_inner) = done;
-            self.node.derived.forget();
-        };
+        let progress = |done| *so_far.lock().unwrap_or_else(PoisonError::into_inner) = done;
         let outcome = tokio::select! {
             done = scavenger.scavenge(&progress) => match done {
                 Ok(done) => {
@@ -111,8 +108,6 @@ impl Scavenge {
             () = self.node.closed() => ("Stopped", None),
         };
         let done = *so_far.lock().unwrap_or_else(PoisonError::into_inner);
-        // Also of what was removed since progress was told.
-        self.node.derived.forget();
         self.complete(outcome.0, outcome.1, done).await;
     }
 

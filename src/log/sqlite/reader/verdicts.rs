@@ -5,7 +5,7 @@ use crate::log::{Filter, Match, ReadError, Undecided};
 
 /// The verdicts of one filter, by the numbers of what it judged; as many as names are remembered.
 #[derive(Default)]
-pub(super) struct Verdicts {
+pub(in crate::log::sqlite) struct Verdicts {
     filter: Filter,
     streams: Slots<bool>,
     types: Slots<bool>,
@@ -13,7 +13,7 @@ pub(super) struct Verdicts {
 
 impl Verdicts {
     /// Forgets what another filter said.
-    pub(super) fn begin_page(&mut self, filter: &Filter) {
+    pub(in crate::log::sqlite) fn begin_page(&mut self, filter: &Filter) {
         if self.filter != *filter {
             *self = Self {
                 filter: filter.clone(),
@@ -23,7 +23,7 @@ impl Verdicts {
     }
 
     /// Whether the row's event, of this stream and type, passes the filter.
-    pub(super) fn admit(
+    pub(in crate::log::sqlite) fn admit(
         &mut self,
         row: &Columns,
         stream: &str,

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use super::{event, everything, open, stream};
 use crate::kernel::Position;
 use crate::log::sqlite::{Damage, SqliteLog, verify};
-use crate::log::{Direction, EventLog, Expected, ReadError, ReadFrom};
+use crate::log::{Direction, EventLog, Expected, Filter, ReadError, ReadFrom, StreamMetadata};
 
 pub(super) async fn written(dir: &Path) {
     let log = open(dir);
@@ -83,11 +83,15 @@ async fn a_change_in_any_column_is_found_and_named() {
     }
 }
 
-/// Flips one bit of one column of one row.
+/// Flips one bit of one column of the event at a position.
 fn flip(dir: &Path, position: i64, column: &str, bit: u32) {
+    flip_in("events", dir, position, column, bit);
+}
+
+fn flip_in(table: &str, dir: &Path, position: i64, column: &str, bit: u32) {
     let file = Connection::open(dir.join("log.db")).unwrap();
     file.pragma_update(None, "synchronous", "OFF").unwrap();
-    let sql = format!("SELECT {column} FROM events WHERE position = ?1");
+    let sql = format!("SELECT {column} FROM {table} WHERE position = ?1");
     let flipped = match file.query_row(&sql, [position], |row| row.get(0)).unwrap() {
         Value::Integer(number) => Value::Integer(number ^ (1 << bit)),
         Value::Blob(mut bytes) => {
@@ -97,7 +101,7 @@ fn flip(dir: &Path, position: i64, column: &str, bit: u32) {
         }
         other @ (Value::Null | Value::Real(_) | Value::Text(_)) => panic!("{column}: {other:?}"),
     };
-    let sql = format!("UPDATE events SET {column} = ?2 WHERE position = ?1");
+    let sql = format!("UPDATE {table} SET {column} = ?2 WHERE position = ?1");
     file.execute(&sql, (position, flipped)).unwrap();
 }
 
@@ -133,6 +137,90 @@ async fn a_flipped_bit_in_any_column_of_any_row_is_named_with_its_position() {
         }
     }
     println!("{flips} flipped bits, each named by its position");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_anything_written_down_of_a_removed_event_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    scavenged(home.path()).await;
+    assert_eq!(verify(home.path(), |_, _| {}).unwrap().damages, []);
+    tamper(home.path(), "");
+    let mut flips = 0;
+    for position in [1, 3, 5] {
+        for column in ["position", "stream", "type", "digest"] {
+            for bit in 0..8 {
+                let dir = tempfile::tempdir().unwrap();
+                std::fs::copy(home.path().join("log.db"), dir.path().join("log.db")).unwrap();
+                let what = format!("bit {bit} of {column} at {position}");
+                let moved = position ^ (1 << bit);
+                if column == "position" && [1, 3, 5, 9, 10].contains(&moved) {
+                    // It has become another one: a page of SQLite cannot hold it twice.
+                    continue;
+                }
+                flip_in("removed", dir.path(), position, column, bit);
+                let named = if column == "position" {
+                    moved
+                } else {
+                    position
+                };
+                let verified = verify(dir.path(), |_, _| {}).unwrap();
+                let damages = &verified.damages;
+                let named = Position(named.unsigned_abs());
+                assert!(
+                    damages.iter().any(|damage| damage.position == named),
+                    "{what}: {damages:?}"
+                );
+                let log = SqliteLog::beside(dir.path()).unwrap();
+                let (from, to) = (Position::START, Position(1_000));
+                let read = log.removed(from, to, 10, &Filter::default()).await;
+                // Whoever asks for what lies after the beginning is not shown what moved there.
+                let is_named =
+                    matches!(read, Err(ReadError::Damaged { position, .. }) if position == named);
+                assert!(is_named || named == from, "{what}: {read:?}");
+                flips += 1;
+            }
+        }
+    }
+    assert!(flips > 80, "{flips}");
+}
+
+#[tokio::test]
+async fn what_was_removed_and_is_not_written_down_any_more_or_never_was_scavenged_is_named() {
+    for (sql, named, text) in [
+        ("DELETE FROM removed WHERE position = 10", 9, "only 1 are"),
+        ("DELETE FROM scavenged WHERE first = 3", 3, "not scavenged"),
+        ("DELETE FROM types WHERE id = 1", 1, "no stream or type"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        scavenged(home.path()).await;
+        tamper(home.path(), sql);
+        let damages = verify(home.path(), |_, _| {}).unwrap().damages;
+        let is_named = damages
+            .iter()
+            .any(|damage| damage.position == Position(named) && damage.problem.contains(text));
+        assert!(is_named, "{sql}: {damages:?}");
+    }
+}
+
+/// A log of which events 1, 3, 5, and 9 and 10 together were removed.
+async fn scavenged(dir: &Path) {
+    written(dir).await;
+    let log = open(dir);
+    let last_one = StreamMetadata {
+        max_count: Some(1),
+        ..StreamMetadata::default()
+    };
+    for (name, more) in [("a-0", 7..8), ("b-0", 8..11)] {
+        let events = more.map(event).collect();
+        log.append(&stream(name), Expected::Any, events)
+            .await
+            .unwrap();
+        log.set_metadata(&stream(name), Expected::Any, last_one.clone())
+            .await
+            .unwrap();
+    }
+    assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 5);
+    log.close().await;
 }
 
 #[tokio::test]
@@ -237,19 +325,21 @@ async fn a_stream_with_a_hole_is_not_served() {
 #[tokio::test]
 async fn a_stray_tool_cannot_rewrite_history() {
     let home = tempfile::tempdir().unwrap();
-    written(home.path()).await;
+    scavenged(home.path()).await;
     let file = Connection::open(home.path().join("log.db")).unwrap();
     for sql in [
-        "UPDATE events SET data = x'7b7d' WHERE position = 3",
-        "DELETE FROM events WHERE position = 3",
+        "UPDATE events SET data = x'7b7d' WHERE position = 4",
+        "DELETE FROM events WHERE position = 4",
         "DELETE FROM events",
         "UPDATE streams SET name = 'x'",
         "DELETE FROM streams",
         "UPDATE types SET name = 'x'",
         "DELETE FROM types",
-        "UPDATE stream_index SET position = 3 WHERE position = 1",
+        "UPDATE stream_index SET position = 3 WHERE position = 2",
         "UPDATE stream_index SET rest = x''",
-        "DELETE FROM stream_index WHERE position = 1",
+        "DELETE FROM stream_index WHERE position = 2",
+        "UPDATE removed SET stream = 1",
+        "DELETE FROM removed",
     ] {
         assert!(file.execute_batch(sql).is_err(), "{sql}");
     }

@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use super::{event, everything, lively, open, stream};
+use crate::kernel::Position;
 use crate::log::sqlite::{SCHEMA_VERSION, SqliteLog, dump, stat, verify};
-use crate::log::{Direction, EventLog, Expected, ReadFrom, RecordedEvent};
+use crate::log::{Direction, EventLog, Expected, Filter, ReadFrom, RecordedEvent};
 
 async fn read_and_written(version: i32) {
     let fixture =
@@ -27,6 +28,12 @@ async fn read_and_written(version: i32) {
     assert_eq!(String::from_utf8(lines).unwrap(), expected);
     let seen = streams_of(&SqliteLog::beside(home.path()).unwrap()).await;
     assert!(seen.concat().len() > 8);
+    if version < 3 {
+        let beside = SqliteLog::beside(home.path()).unwrap();
+        let (from, to) = (Position::START, beside.head().await.unwrap());
+        let removed = beside.removed(from, to, 10, &Filter::default()).await;
+        assert_eq!(removed.unwrap().events, [], "it was not written down then");
+    }
 
     let log = open(home.path());
     assert_eq!(streams_of(&log).await, seen);

@@ -10,8 +10,8 @@ use crate::log::contract::TestClock;
 use crate::log::memory::MemoryLog;
 use crate::log::sqlite::{Numbering, Options, SqliteLog, stat, verify};
 use crate::log::{
-    AppendError, Delivery, Direction, EventLog, Expected, Filter, NewEvent, ReadFrom,
-    StreamMetadata,
+    AppendError, Delivery, Direction, EventLog, Expected, Filter, Match, NewEvent, ReadFrom,
+    Removed, StreamMetadata,
 };
 
 #[tokio::test]
@@ -213,6 +213,95 @@ async fn what_was_scavenged_after_the_newest_entries_were_read_is_no_damage() {
         for log in [&log, &beside] {
             let left = log.read_stream(&s, from, direction, 100).await.unwrap();
             assert_eq!(left.events.len(), 2, "{direction:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_removed_is_known_by_stream_and_type_in_pieces_and_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let log = open(home.path());
+    let typed = |id: u32| NewEvent {
+        event_type: if id.is_multiple_of(3) {
+            "Third"
+        } else {
+            "Other"
+        }
+        .into(),
+        ..event(u128::from(id))
+    };
+    for id in 0..20 {
+        let s = stream(if id % 2 == 0 { "a-1" } else { "b-1" });
+        log.append(&s, Expected::Any, vec![typed(id)])
+            .await
+            .unwrap();
+    }
+    let last_two = StreamMetadata {
+        max_count: Some(2),
+        ..StreamMetadata::default()
+    };
+    let all = everything(&log).await.unwrap();
+    let filters = [
+        Filter::default(),
+        Filter::by_stream(Match::prefixes(["a-"])),
+        Filter::by_type(Match::one_of(["Third"])),
+    ];
+    for filter in &filters {
+        assert_eq!(removed(&log, Position(0), Position(99), filter).await, []);
+    }
+    log.set_metadata(&stream("a-1"), Expected::Any, last_two.clone())
+        .await
+        .unwrap();
+    log.scavenge(|_| {}).await.unwrap();
+    log.set_metadata(&stream("b-1"), Expected::Any, last_two)
+        .await
+        .unwrap();
+    log.scavenge(|_| {}).await.unwrap();
+    let left = everything(&log).await.unwrap();
+    log.close().await;
+    let reopened = open(home.path());
+    let beside = SqliteLog::beside(home.path()).unwrap();
+    for filter in &filters {
+        for (after, up_to) in [(0, 99), (3, 9), (5, 5), (9, 3)] {
+            let gone: Vec<_> = all
+                .iter()
+                .filter(|event| !left.contains(event))
+                .filter(|event| (after + 1..=up_to).contains(&event.position.0))
+                .filter(|event| {
+                    filter
+                        .admits(event.stream.as_str(), &event.event_type)
+                        .unwrap()
+                })
+                .map(|event| Removed {
+                    position: event.position,
+                    stream: event.stream.clone(),
+                    event_type: event.event_type.clone(),
+                })
+                .collect();
+            for log in [&reopened, &beside] {
+                let found = removed(log, Position(after), Position(up_to), filter).await;
+                assert_eq!(found, gone, "{filter:?} after {after} up to {up_to}");
+            }
+        }
+    }
+}
+
+/// All of it, two at a time.
+async fn removed(
+    log: &SqliteLog,
+    after: Position,
+    up_to: Position,
+    filter: &Filter,
+) -> Vec<Removed> {
+    let mut found = Vec::new();
+    let mut at = after;
+    loop {
+        let page = log.removed(at, up_to, 2, filter).await.unwrap();
+        assert!(page.events.len() <= 2);
+        found.extend(page.events);
+        at = page.examined;
+        if at >= up_to {
+            return found;
         }
     }
 }

@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::settings::Source;
 use crate::kernel::{Position, StreamName};
-use crate::log::wire::derived;
+use crate::log::wire::derived::{self, Numbering};
 use crate::log::wire::errors;
 use crate::log::wire::filter::EventFilter;
 use crate::log::wire::links::{self, Resolved};
@@ -161,7 +161,8 @@ impl Feed {
         let failed = |error| Ended(Some(errors::of_read(error)));
         let mut next = self.catch_up(stream, self.next).await?;
         let counted = self.node.derived_end(stream, &source).await;
-        let (mut number, examined) = counted.map_err(failed)?;
+        let (number, examined) = counted.map_err(failed)?;
+        let mut numbering = Numbering::new(number, examined, &source);
         while next < number {
             let before = next;
             next = self.catch_up(stream, next).await?;
@@ -175,12 +176,12 @@ impl Feed {
             let Delivery::Events(events) = delivery.map_err(failed)? else {
                 continue;
             };
-            for event in events {
+            let numbered = numbering.of(&*self.node.log, events).await;
+            for (number, event) in numbered.map_err(failed)? {
                 if number >= next {
                     let link = derived::link(stream, number, &event);
                     self.deliver(number, link).await?;
                 }
-                number += 1;
             }
         }
         Ok(())

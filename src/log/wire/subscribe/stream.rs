@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{PAGE, caught_up, confirm};
 use crate::kernel::{Position, Revision, StreamName};
-use crate::log::wire::derived;
+use crate::log::wire::derived::{self, Numbering};
 use crate::log::wire::errors;
 use crate::log::wire::messages::MAX_NUMBER;
 use crate::log::wire::node::Node;
@@ -93,26 +93,21 @@ impl StreamSubscription {
             .source
             .clone()
             .unwrap_or_else(|| Filter::by_stream(Match::one_of([self.stream.as_str()])));
-        let mut numbered = self.next;
-        if let Some(source) = self.source.clone() {
-            // Derived links are counted, so the count must begin where the log's subscription does.
-            match self.node.derived_end(&self.stream, &source).await {
-                Ok((count, examined)) if !self.from_end => {
-                    self.head = examined;
-                    numbered = count;
-                    self.links_before(&mut replies, count).await?;
-                }
-                Ok(_) => {}
-                Err(error) => return Err(replies.fail(errors::of_read(error)).await),
-            }
-        }
+        let mut numbering = match self.source.clone() {
+            Some(source) => Some(self.count(&mut replies, &source).await?),
+            None => None,
+        };
         let mut live = self.node.log.subscribe(self.head, filter);
         let mut touched = false;
         while let Some(delivery) = live.next().await {
             match delivery {
                 Ok(Delivery::Events(events)) => {
+                    let events = match &mut numbering {
+                        Some(numbering) => self.links(&mut replies, numbering, events).await?,
+                        None => events,
+                    };
                     for event in events {
-                        touched |= self.live(&mut replies, event, &mut numbered).await?;
+                        touched |= self.live(&mut replies, event).await?;
                     }
                     replies.flush().await?;
                 }
@@ -125,6 +120,36 @@ impl StreamSubscription {
             }
         }
         Err(replies.fail(errors::shutting_down()).await)
+    }
+
+    /// Begins to number the links of a derived stream where the log's subscription will begin.
+    async fn count(&mut self, replies: &mut Replies, source: &Filter) -> Result<Numbering, Over> {
+        if self.from_end {
+            return Ok(Numbering::new(self.next, self.head, source));
+        }
+        let (count, examined) = match self.node.derived_end(&self.stream, source).await {
+            Ok(counted) => counted,
+            Err(error) => return Err(replies.fail(errors::of_read(error)).await),
+        };
+        self.head = examined;
+        self.links_before(replies, count).await?;
+        Ok(Numbering::new(count, examined, source))
+    }
+
+    /// The links to events that have come.
+    async fn links(
+        &self,
+        replies: &mut Replies,
+        numbering: &mut Numbering,
+        events: Vec<RecordedEvent>,
+    ) -> Result<Vec<RecordedEvent>, Over> {
+        let numbered = match numbering.of(&*self.node.log, events).await {
+            Ok(numbered) => numbered.into_iter(),
+            Err(error) => return Err(replies.fail(errors::of_read(error)).await),
+        };
+        Ok(numbered
+            .map(|(revision, event)| derived::link(&self.stream, revision, &event))
+            .collect())
     }
 
     /// Sends what is there. False where there is no such stream yet.
@@ -161,19 +186,7 @@ impl StreamSubscription {
     }
 
     /// Sends an event of the log if it is of this stream and new. Whether it was of this stream at all.
-    async fn live(
-        &mut self,
-        replies: &mut Replies,
-        event: RecordedEvent,
-        numbered: &mut Revision,
-    ) -> Result<bool, Over> {
-        let event = if self.source.is_some() {
-            let link = derived::link(&self.stream, *numbered, &event);
-            *numbered += 1;
-            link
-        } else {
-            event
-        };
+    async fn live(&mut self, replies: &mut Replies, event: RecordedEvent) -> Result<bool, Over> {
         if event.stream != self.stream {
             return Ok(false);
         }
