@@ -94,7 +94,10 @@ impl Run {
             at = at.checked_add(next(&mut left)?).ok_or(Malformed)?;
             positions.push(at);
         }
-        let whole = left.is_empty() && first.checked_add(count).is_some();
+        // Beyond are those that were read from negative numbers.
+        let in_bounds = |number: u64| i64::try_from(number).is_ok();
+        let last = first.checked_add(count);
+        let whole = left.is_empty() && in_bounds(at) && last.is_some_and(in_bounds);
         whole.then_some(Self { first, positions }).ok_or(Malformed)
     }
 

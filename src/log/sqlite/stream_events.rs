@@ -1,20 +1,16 @@
 //! The events of one stream, as a read takes them: those that the file's index leads to, then those that memory's does.
 
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Statement, params_from_iter};
 
 use super::decode::{Columns, Names, Page, damaged};
-use super::gaps::first_not_scavenged;
+use super::gaps::Walk;
 use super::place::Place;
-use super::reader::{SLICE_BYTES, failed, prepared};
+use super::reader::{COLUMNS, SLICE_BYTES, failed, prepared};
 use super::rows::{from_column, to_column};
 use super::runs::{self, Run};
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::rules::Visible;
 use crate::log::{Direction, ReadError};
-
-const EVENT: &str =
-    "SELECT position, stream, revision, type, json, recorded, id, digest, data, metadata
-     FROM events WHERE position = ?1";
 
 /// The events of a stream that a read has found so far.
 pub(super) struct Taken<'a> {
@@ -118,21 +114,59 @@ impl Taken<'_> {
         direction: Direction,
     ) -> Result<bool, ReadError> {
         let connection = self.connection;
-        let mut statement = prepared(connection, EVENT)?;
-        for (revision, position) in entries {
-            let mut rows = statement
-                .query([to_column(position)])
-                .map_err(|error| failed(&error))?;
-            let row = rows.next().map_err(|error| failed(&error))?;
-            let Some(row) = row else {
-                let gone = first_not_scavenged(connection, position, position);
-                match gone.map_err(|error| failed(&error))? {
-                    Some(_) => return Err(missing(position)),
-                    // An entry goes with the last one of its run, and one in memory was seen before the file was.
-                    None => continue,
-                }
+        let sql = match direction {
+            Direction::Forward => {
+                format!("{COLUMNS} WHERE position BETWEEN ?1 AND ?2 ORDER BY position")
+            }
+            Direction::Backward => {
+                format!("{COLUMNS} WHERE position BETWEEN ?2 AND ?1 ORDER BY position DESC")
+            }
+        };
+        let mut statement = prepared(connection, &sql)?;
+        let mut entries = entries.peekable();
+        while let Some(first) = entries.next() {
+            let mut last = first;
+            while let Some(next) = entries.next_if_eq(&neighbour(last, direction)) {
+                last = next;
+            }
+            if !self.take_between(&mut statement, first, last, direction)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Those of revisions that follow each other as their positions do: one look into the file finds them.
+    fn take_between(
+        &mut self,
+        statement: &mut Statement<'_>,
+        (revision, near): (Revision, u64),
+        (_, far): (Revision, u64),
+        direction: Direction,
+    ) -> Result<bool, ReadError> {
+        let mut rows = statement
+            .query([to_column(near), to_column(far)])
+            .map_err(|error| failed(&error))?;
+        let before = match direction {
+            Direction::Forward => near.wrapping_sub(1),
+            Direction::Backward => near.wrapping_add(1),
+        };
+        // An entry goes with the last one of its run, and one in memory was seen before the file was: the event of either may have
+        // been scavenged.
+        let mut walk = Walk::new(self.connection, Position(before), direction);
+        while walk.at.0 != far {
+            let Some(row) = rows.next().map_err(|error| failed(&error))? else {
+                walk.finish(Position(far))?;
+                break;
             };
-            if !self.take(row, revision, direction)? {
+            let columns = Columns::of(row)?;
+            walk.step(columns.position)?;
+            let steps = columns.position.0.abs_diff(near);
+            let revision = match direction {
+                Direction::Forward => revision.wrapping_add(steps),
+                Direction::Backward => revision.wrapping_sub(steps),
+            };
+            if !self.take(row, &columns, revision, direction)? {
                 return Ok(false);
             }
         }
@@ -143,14 +177,14 @@ impl Taken<'_> {
     fn take(
         &mut self,
         row: &Row<'_>,
+        columns: &Columns,
         revision: Revision,
         direction: Direction,
     ) -> Result<bool, ReadError> {
-        let columns = Columns::of(row)?;
         let stream = if columns.stream == self.stream.id {
             self.name.clone()
         } else {
-            self.names.stream(self.connection, &columns)?
+            self.names.stream(self.connection, columns)?
         };
         let problem = |problem: &str| damaged(columns.position, stream.as_str(), problem);
         if (columns.stream, columns.revision) != (self.stream.id, revision) {
@@ -170,12 +204,16 @@ impl Taken<'_> {
         if self.page.len() == self.limit || self.page.bytes() >= SLICE_BYTES {
             return Ok(false);
         }
-        let event_type = self.names.event_type(self.connection, &columns, &stream)?;
-        self.page.add(row, &columns, stream, event_type)?;
+        let event_type = self.names.event_type(self.connection, columns, &stream)?;
+        self.page.add(row, columns, stream, event_type)?;
         Ok(true)
     }
 }
 
-fn missing(position: u64) -> ReadError {
-    damaged(Position(position), "unknown", "the row is missing")
+/// The entry after this one, if both its revision and its position follow.
+fn neighbour((revision, position): (Revision, u64), direction: Direction) -> (Revision, u64) {
+    match direction {
+        Direction::Forward => (revision.wrapping_add(1), position.wrapping_add(1)),
+        Direction::Backward => (revision.wrapping_sub(1), position.wrapping_sub(1)),
+    }
 }
