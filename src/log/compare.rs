@@ -4,16 +4,18 @@
 
 use std::collections::HashSet;
 
+use super::reading::Reading;
 use super::rules::TOMBSTONE_REVISION;
 use super::sqlite::{Copied, ToolError};
 use super::{Direction, EventLog, Filter, ReadError, ReadFrom, RecordedEvent};
 use crate::kernel::Position;
 
-/// Events of either log that are compared in one step.
+/// Events that are compared in one step, or looked at from the end of a copy.
 const BATCH_EVENTS: usize = 512;
 
 /// How far back, and of how many streams, a last event is looked for in the source, each with a read of its own, before all is
-/// compared: 8,192 events, 64 reads.
+/// compared: 64 reads, or 4,095 events, since the first batch is of one event, and each of twice as many as the one before, up to
+/// [`BATCH_EVENTS`].
 const BATCHES_TRIED: usize = 16;
 const STREAMS_TRIED: usize = 64;
 
@@ -60,11 +62,10 @@ async fn last_known(
     copy: &dyn EventLog,
 ) -> Result<Option<(Position, Position)>, ToolError> {
     let all = Filter::default();
-    let (mut at, mut streams) = (None, HashSet::new());
+    let (mut at, mut streams, mut count) = (None, HashSet::new(), 1);
     for _ in 0..BATCHES_TRIED {
-        let slice = copy
-            .read_all(at, Direction::Backward, BATCH_EVENTS, &all)
-            .await?;
+        let slice = copy.read_all(at, Direction::Backward, count, &all).await?;
+        count = BATCH_EVENTS.min(2 * count);
         for event in slice.events {
             // A tombstone cannot be found by its stream; and what hides an event hides those before it.
             if event.revision == TOMBSTONE_REVISION || !streams.insert(event.stream.clone()) {
@@ -125,30 +126,25 @@ pub(super) async fn compare(
 
 /// The same of what is after a place in each; answers, too, up to where the copy was compared.
 async fn compare_after(
-    (from, mut theirs): (&dyn EventLog, Option<Position>),
+    (from, theirs): (&dyn EventLog, Option<Position>),
     (copy, mut ours): (&dyn EventLog, Option<Position>),
     same: impl Fn(&RecordedEvent, Option<&RecordedEvent>) -> Result<(), ToolError> + Send,
     mut progress: impl FnMut(Copied) + Send,
 ) -> Result<(Copied, Option<Position>), ToolError> {
-    let all = Filter::default();
+    let mut right = Reading::of(copy, ours, Filter::default());
+    let mut left = Reading::of(from, theirs, Filter::default());
     let mut done = Copied::default();
     loop {
-        let left = from
-            .read_all(theirs, Direction::Forward, BATCH_EVENTS, &all)
-            .await?;
-        let count = left.events.len();
-        let right = copy.read_all(ours, Direction::Forward, count, &all).await?;
-        for (index, event) in left.events.iter().enumerate() {
-            same(event, right.events.get(index))?;
+        let page = left.page(BATCH_EVENTS).await?;
+        for event in &page.events {
+            let other = right.event().await?;
+            same(event, other.as_ref())?;
+            ours = other.map(|other| other.position);
         }
-        theirs = Some(left.examined);
-        if count > 0 {
-            ours = Some(right.examined);
-        }
-        done.events += count as u64;
-        done.examined = left.examined;
+        done.events += page.events.len() as u64;
+        done.examined = page.examined;
         progress(done);
-        if left.end {
+        if page.end {
             return Ok((done, ours));
         }
     }
@@ -221,8 +217,9 @@ mod tests {
         let (from, copy) = (Witness::of(from), Witness::of(copy));
         let goes_on = goes_on(&from, &copy).await.unwrap();
         assert_eq!(goes_on, Some(Position(EVENTS + 1)));
-        // The first event, and what follows on the last one that is not hidden; of the copy a batch from its end.
-        assert_eq!((from.events(), copy.events()), (2, 2 + BATCH_EVENTS));
+        // The first event, and the one that follows on the last that is not hidden, which in the source has two more behind
+        // it; of the copy two batches from its end.
+        assert_eq!((from.events(), copy.events()), (4, 2 + (1 + 2)));
     }
 
     #[tokio::test]

@@ -52,6 +52,7 @@ mod filter;
 mod heads;
 pub mod memory;
 mod model;
+mod reading;
 pub mod rules;
 pub mod sqlite;
 mod system_events;
@@ -169,6 +170,16 @@ pub trait EventLog: Send + Sync + 'static {
         from: Position,
         filter: Filter,
     ) -> BoxStream<'static, Result<Delivery, ReadError>>;
+
+    /// What [`Self::subscribe`] brings, for who stops at the first [`Delivery::CaughtUp`]: nothing needs to come after it.
+    /// Where the machinery stays away, an error item says so.
+    fn read_through(
+        &self,
+        from: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>> {
+        self.subscribe(from, filter)
+    }
 
     /// The position of the last event; [`Position::START`] for an empty log.
     ///

@@ -61,6 +61,13 @@ pub struct RecordedEvent {
     pub recorded_at: Moment,
 }
 
+impl RecordedEvent {
+    /// Bytes of what its writer sent, for limits on what is held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len() + self.metadata.len()
+    }
+}
+
 /// What a successful append answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {

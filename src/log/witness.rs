@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::{Barrier, watch};
 
 use super::memory::MemoryLog;
 use super::{
     AllSlice, AppendError, Appended, Delivery, Direction, EventLog, Expected, Filter, Health,
-    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice,
+    NewEvent, ReadError, ReadFrom, StreamMetadata, StreamSlice, Survey,
 };
 use crate::kernel::{Position, StreamName};
 
@@ -19,7 +20,7 @@ use crate::kernel::{Position, StreamName};
 pub(crate) struct Witness {
     log: MemoryLog,
     heads: AtomicUsize,
-    events: AtomicUsize,
+    events: Arc<AtomicUsize>,
     gate: Option<Arc<Barrier>>,
     forgetful: bool,
     page: Option<usize>,
@@ -57,7 +58,7 @@ impl Witness {
         self.heads.load(Ordering::SeqCst)
     }
 
-    /// How many events were read of all of it.
+    /// How many events were read of all of it, by reads and subscriptions.
     pub(crate) fn events(&self) -> usize {
         self.events.load(Ordering::SeqCst)
     }
@@ -99,12 +100,29 @@ impl EventLog for Witness {
         Ok(slice)
     }
 
+    async fn survey(
+        &self,
+        from: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Survey, ReadError> {
+        let survey = self.log.survey(from, limit, filter).await?;
+        let count = survey.slice.events.len();
+        self.events.fetch_add(count, Ordering::SeqCst);
+        Ok(survey)
+    }
+
     fn subscribe(
         &self,
         from: Position,
         filter: Filter,
     ) -> BoxStream<'static, Result<Delivery, ReadError>> {
-        self.log.subscribe(from, filter)
+        let events = Arc::clone(&self.events);
+        Box::pin(self.log.subscribe(from, filter).inspect(move |item| {
+            if let Ok(Delivery::Events(more)) = item {
+                events.fetch_add(more.len(), Ordering::SeqCst);
+            }
+        }))
     }
 
     async fn head(&self) -> Result<Position, ReadError> {

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 
 use super::cluster::Cluster;
 use super::filter::Scoped;
-use super::subscribe::Subscription;
+use super::subscribe::{Subscription, Then};
 use super::trouble::Trouble;
 use super::write::Ending;
 use crate::kernel::{Position, StreamName};
+use crate::log::reading::Reading;
 use crate::log::rules::Protected;
 use crate::log::system_events::{check_no_metastream, metadata_event};
 use crate::log::{
@@ -92,6 +93,23 @@ impl EsdbLog {
         }
     }
 
+    fn deliveries(
+        &self,
+        from: Position,
+        filter: Filter,
+        then: Then,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>> {
+        let subscription = Subscription::new(
+            Arc::clone(&self.cluster),
+            Scoped::within(&self.options.scope, filter),
+            (from, then),
+            self.health.subscribe(),
+        );
+        Box::pin(futures::stream::unfold(subscription, |mut this| async {
+            this.next().await.map(|item| (item, this))
+        }))
+    }
+
     async fn end(
         &self,
         stream: &StreamName,
@@ -142,9 +160,13 @@ impl EventLog for EsdbLog {
         filter: &Filter,
     ) -> Result<AllSlice, ReadError> {
         let cluster = self.open().map_err(|trouble| trouble.of_read(None))?;
-        let filter = Scoped::within(&self.options.scope, filter.clone());
+        let scoped = Scoped::within(&self.options.scope, filter.clone());
+        // A server filters what it is subscribed for, forward only, and no other read.
+        if direction == Direction::Forward && scoped.of_server().is_some() {
+            return Reading::of(self, from, filter.clone()).slice(limit).await;
+        }
         cluster
-            .read_everything(from, direction, limit, &filter)
+            .read_everything(from, direction, limit, &scoped)
             .await
     }
 
@@ -153,15 +175,15 @@ impl EventLog for EsdbLog {
         from: Position,
         filter: Filter,
     ) -> BoxStream<'static, Result<Delivery, ReadError>> {
-        let subscription = Subscription::new(
-            Arc::clone(&self.cluster),
-            Scoped::within(&self.options.scope, filter),
-            from,
-            self.health.subscribe(),
-        );
-        Box::pin(futures::stream::unfold(subscription, |mut this| async {
-            this.next().await.map(|item| (item, this))
-        }))
+        self.deliveries(from, filter, Then::Follow)
+    }
+
+    fn read_through(
+        &self,
+        from: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<Delivery, ReadError>> {
+        self.deliveries(from, filter, Then::End)
     }
 
     async fn head(&self) -> Result<Position, ReadError> {

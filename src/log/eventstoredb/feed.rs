@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use eventstore::{
     StreamPosition, SubscribeToAllOptions, Subscription, SubscriptionEvent, SubscriptionFilter,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::circles;
 use super::cluster::Cluster;
@@ -19,8 +19,9 @@ use super::trouble::{self, Trouble};
 use crate::kernel::Position;
 use crate::log::{ReadError, RecordedEvent};
 
-/// Events that may wait for a slow reader; then the server waits, too.
+/// Events that may wait for a slow reader, and their bytes: 16 MiB. Then the server waits, too.
 const WAITING: usize = 256;
+const WAITING_BYTES: u32 = 16 * 1024 * 1024;
 
 /// What a feed brings.
 #[derive(Debug)]
@@ -33,8 +34,13 @@ pub(super) enum Fed {
     CaughtUp,
 }
 
+type Item = Result<Fed, ReadError>;
+
+/// An item, and the room that it takes until somebody has it.
+type Held = (Item, Option<OwnedSemaphorePermit>);
+
 /// Everything after a position. Ends without a word when the connection is lost.
-pub(super) struct Feed(mpsc::Receiver<Result<Fed, ReadError>>);
+pub(super) struct Feed(mpsc::Receiver<Held>);
 
 impl Feed {
     /// Subscribes to what comes after `from` and passes `filter`.
@@ -65,13 +71,13 @@ impl Feed {
     }
 
     /// What comes next; none when the feed is over.
-    pub(super) async fn next(&mut self) -> Option<Result<Fed, ReadError>> {
-        self.0.recv().await
+    pub(super) async fn next(&mut self) -> Option<Item> {
+        self.0.recv().await.map(|(item, _room)| item)
     }
 
     /// What is there already.
-    pub(super) fn ready(&mut self) -> Option<Result<Fed, ReadError>> {
-        self.0.try_recv().ok()
+    pub(super) fn ready(&mut self) -> Option<Item> {
+        self.0.try_recv().ok().map(|(item, _room)| item)
     }
 }
 
@@ -79,8 +85,9 @@ async fn run(
     cluster: &Weak<Cluster>,
     from: Position,
     filter: Option<SubscriptionFilter>,
-    sender: &mpsc::Sender<Result<Fed, ReadError>>,
+    sender: &mpsc::Sender<Held>,
 ) {
+    let room = Arc::new(Semaphore::new(WAITING_BYTES as usize));
     let Some((generation, mut subscription)) = subscribe(cluster, from, filter).await else {
         return;
     };
@@ -105,10 +112,20 @@ async fn run(
             },
         };
         let over = item.is_err();
-        if sender.send(item).await.is_err() || over {
+        // Only a semaphore that is closed gives no room, and nobody closes it.
+        let taken = Arc::clone(&room).acquire_many_owned(size(&item)).await.ok();
+        if sender.send((item, taken)).await.is_err() || over {
             return;
         }
     }
+}
+
+/// The room that an item takes: all there is, where it is larger.
+fn size(item: &Item) -> u32 {
+    let Ok(Fed::Event(event)) = item else {
+        return 0;
+    };
+    u32::try_from(event.bytes()).map_or(WAITING_BYTES, |bytes| bytes.min(WAITING_BYTES))
 }
 
 async fn subscribe(

@@ -26,6 +26,7 @@ mod cluster;
 pub mod convert;
 mod copy;
 mod engine;
+mod everything;
 mod feed;
 mod filter;
 mod handshake;

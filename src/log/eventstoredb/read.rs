@@ -1,30 +1,29 @@
-//! Reads: of a stream, of everything, of the end.
+//! Reads of a stream, and what all reads share.
 
-use eventstore::{
-    Error, ReadAllOptions, ReadEvent, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition,
-};
+use eventstore::{Error, ReadEvent, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition};
 use futures::FutureExt as _;
 use futures::future::try_join;
 
 use super::call::step;
 use super::cluster::Cluster;
 use super::convert::recorded;
-use super::filter::Scoped;
 use super::trouble::Trouble;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::{
-    AllSlice, Direction, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, rules,
+    Direction, ReadError, ReadFrom, RecordedEvent, StreamMetadata, StreamSlice, rules,
 };
 
-/// Events of one read of everything.
-const PAGE_EVENTS: usize = 1_024;
+/// Bytes that end a page earlier: 16 MiB, 16 of the largest appends.
+const PAGE_BYTES: usize = 16 * rules::MAX_APPEND_BYTES;
 
 /// What a read brought.
 #[derive(Default)]
-struct Page {
-    events: Vec<eventstore::RecordedEvent>,
+pub(super) struct Page {
+    pub(super) events: Vec<eventstore::RecordedEvent>,
     last_revision: Option<Revision>,
     missing: bool,
+    /// It was ended by its size.
+    pub(super) cut: bool,
 }
 
 /// What a stream that was read turned out to be.
@@ -58,7 +57,7 @@ impl Cluster {
                 return self.missing(stream, &metadata).await.map_err(fail);
             }
         };
-        let end = last_only || page.events.len() <= limit;
+        let end = last_only || (page.events.len() <= limit && !page.cut);
         let events: Vec<RecordedEvent> = page
             .events
             .into_iter()
@@ -182,90 +181,6 @@ impl Cluster {
         })
         .await
     }
-
-    /// See [`EventLog::read_all`](crate::log::EventLog::read_all). The crate asks the server for
-    /// everything when it reads; the filter is ours.
-    pub(super) async fn read_everything(
-        &self,
-        from: Option<Position>,
-        direction: Direction,
-        limit: usize,
-        filter: &Scoped,
-    ) -> Result<AllSlice, ReadError> {
-        let mut slice = AllSlice {
-            examined: from.unwrap_or(Position::START),
-            ..AllSlice::default()
-        };
-        let mut at = from;
-        while slice.events.len() < limit {
-            let page = self
-                .page_of_all(at, direction, PAGE_EVENTS)
-                .await
-                .map_err(|trouble| trouble.of_read(None))?;
-            let full = page.events.len() >= PAGE_EVENTS;
-            for event in page.events {
-                let event = recorded(event)?;
-                self.saw(event.position);
-                // Forward reads begin with the event of the position itself.
-                if direction == Direction::Forward && at.is_some_and(|at| event.position <= at) {
-                    continue;
-                }
-                if slice.events.len() == limit {
-                    return Ok(slice);
-                }
-                slice.examined = event.position;
-                if filter.admits(event.stream.as_str(), &event.event_type)? {
-                    slice.events.push(event);
-                }
-            }
-            if !full {
-                slice.end = true;
-                return Ok(slice);
-            }
-            at = Some(slice.examined);
-        }
-        Ok(slice)
-    }
-
-    /// The position of the last event of all.
-    pub(super) async fn head(&self) -> Result<Position, Trouble> {
-        let page = self.page_of_all(None, Direction::Backward, 1).await?;
-        let head = page
-            .events
-            .first()
-            .map_or(Position::START, |event| Position(event.position.commit));
-        self.saw(head);
-        Ok(head)
-    }
-
-    async fn page_of_all(
-        &self,
-        from: Option<Position>,
-        direction: Direction,
-        count: usize,
-    ) -> Result<Page, Trouble> {
-        let from = from.filter(|from| *from != Position::START);
-        let options = ReadAllOptions::default()
-            .position(match (from, direction) {
-                (Some(from), _) => StreamPosition::Position(place(from)),
-                (None, Direction::Forward) => StreamPosition::Start,
-                (None, Direction::Backward) => StreamPosition::End,
-            })
-            .max_count(count);
-        let options = match direction {
-            Direction::Forward => options.forwards(),
-            Direction::Backward => options.backwards(),
-        };
-        let options = match self.user() {
-            Some(user) => options.authenticated(user),
-            None => options,
-        };
-        self.call(|client| {
-            let options = options.clone();
-            async move { drain(step(client.read_all(&options)).await?).await }
-        })
-        .await
-    }
 }
 
 /// A position as the server knows it: every event is committed where it was prepared.
@@ -281,11 +196,24 @@ pub(super) fn original(event: ResolvedEvent) -> Option<eventstore::RecordedEvent
     event.link.or(event.event)
 }
 
-async fn drain(mut replies: ReadStream) -> Result<Page, Error> {
-    let mut page = Page::default();
+fn size(event: &eventstore::RecordedEvent) -> usize {
+    event.data.len() + event.custom_metadata.len()
+}
+
+/// All that comes, or the first bytes of it.
+pub(super) async fn drain(mut replies: ReadStream) -> Result<Page, Error> {
+    let (mut page, mut bytes) = (Page::default(), 0);
     loop {
         match step(replies.next_read_event()).await {
-            Ok(Some(ReadEvent::Event(event))) => page.events.extend(original(event)),
+            Ok(Some(ReadEvent::Event(event))) => {
+                let event = original(event);
+                bytes += event.as_ref().map_or(0, size);
+                page.events.extend(event);
+                if bytes >= PAGE_BYTES && page.events.len() > 1 {
+                    page.cut = true;
+                    return Ok(page);
+                }
+            }
             Ok(Some(ReadEvent::LastStreamPosition(revision))) => {
                 page.last_revision = Some(revision);
             }

@@ -6,6 +6,8 @@
 //!                     └────> the tail: every event, so the position is exact
 //!                            fell behind the tail, or lost it: begin again after the last event examined
 //! ```
+//!
+//! Whoever only reads what is there ends where the tail would take over, and needs none.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,10 +22,11 @@ use super::feed::{Fed, Feed};
 use super::filter::Scoped;
 use super::trouble::Trouble;
 use crate::kernel::Position;
-use crate::log::{Delivery, Health, ReadError, RecordedEvent};
+use crate::log::{Delivery, Health, ReadError, RecordedEvent, rules};
 
-/// Events in one delivery.
+/// Events in one delivery, and bytes that end it earlier: 4 MiB, four of the largest appends.
 const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 4 * rules::MAX_APPEND_BYTES;
 
 /// A feed that brings nothing for so long, although its end is not reached, is replaced.
 const STALL: Duration = Duration::from_secs(5);
@@ -34,18 +37,27 @@ const PAUSE: Duration = Duration::from_millis(50);
 type Tail = broadcast::Receiver<Arc<RecordedEvent>>;
 type Item = Result<Delivery, ReadError>;
 
+/// What is done at the end of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// What is appended later comes, too, however long the server is away.
+    Follow,
+    /// That was all. A server that stays away is an error.
+    End,
+}
+
 enum Phase {
     /// Nothing is open.
     Begin,
-    /// The server's feed brings what lies up to `until`; the tail is already being kept.
+    /// The server's feed brings what lies up to `until`; the tail, if it is wanted, is already being kept.
     CatchUp {
         feed: Feed,
         until: Position,
-        tail: Tail,
+        tail: Option<Tail>,
     },
     /// The tail brings everything.
     Live(Tail),
-    /// The error was told.
+    /// The error was told, or the end is.
     Over,
 }
 
@@ -54,6 +66,7 @@ pub(super) struct Subscription {
     cluster: Arc<Cluster>,
     filter: Scoped,
     at: Position,
+    then: Then,
     told: Option<Position>,
     ready: VecDeque<Delivery>,
     health: watch::Receiver<Health>,
@@ -64,13 +77,14 @@ impl Subscription {
     pub(super) fn new(
         cluster: Arc<Cluster>,
         filter: Scoped,
-        at: Position,
+        (at, then): (Position, Then),
         health: watch::Receiver<Health>,
     ) -> Self {
         Self {
             cluster,
             filter,
             at,
+            then,
             told: None,
             ready: VecDeque::new(),
             health,
@@ -80,7 +94,7 @@ impl Subscription {
 
     pub(super) async fn next(&mut self) -> Option<Item> {
         if matches!(self.phase, Phase::Over) {
-            return None;
+            return self.ready.pop_front().map(Ok);
         }
         let mut health = self.health.clone();
         let item = tokio::select! {
@@ -91,6 +105,7 @@ impl Subscription {
             item = self.deliver() => item,
         };
         if item.is_err() {
+            self.ready.clear();
             self.phase = Phase::Over;
         }
         Some(item)
@@ -112,15 +127,14 @@ impl Subscription {
     async fn begin(&mut self) -> Result<(), ReadError> {
         let (tail, until) = match self.open().await {
             Ok(opened) => opened,
-            Err(Trouble::Lost(_) | Trouble::NotLeader(_)) => {
+            Err(Trouble::Lost(_) | Trouble::NotLeader(_)) if self.then == Then::Follow => {
                 sleep(PAUSE).await;
                 return Ok(());
             }
             Err(trouble) => return Err(trouble.of_read(None)),
         };
         if self.at >= until {
-            self.caught_up();
-            self.phase = Phase::Live(tail);
+            self.take_over(tail);
             return Ok(());
         }
         let feed = Feed::start(&self.cluster, self.at, self.filter.of_server());
@@ -129,17 +143,26 @@ impl Subscription {
     }
 
     /// The tail, and how far to read before it can take over.
-    async fn open(&self) -> Result<(Tail, Position), Trouble> {
+    async fn open(&self) -> Result<(Option<Tail>, Position), Trouble> {
+        if self.then == Then::End {
+            return Ok((None, self.cluster.head().await?));
+        }
         let (tail, base) = self.cluster.hub().await?.tail();
         let head = self.cluster.head().await?;
-        Ok((tail, base.max(head)))
+        Ok((Some(tail), base.max(head)))
+    }
+
+    /// At the end of what the server was asked for.
+    fn take_over(&mut self, tail: Option<Tail>) {
+        self.caught_up();
+        self.phase = tail.map_or(Phase::Over, Phase::Live);
     }
 
     async fn catch_up(
         &mut self,
         mut feed: Feed,
         until: Position,
-        tail: Tail,
+        tail: Option<Tail>,
     ) -> Result<(), ReadError> {
         let Ok(Some(mut item)) = timeout(STALL, feed.next()).await else {
             // Over or stuck: the next one begins after what was examined.
@@ -147,11 +170,12 @@ impl Subscription {
             return Ok(());
         };
         let (mut events, before) = (Vec::new(), self.at);
-        let mut reached = false;
+        let (mut reached, mut bytes) = (false, 0);
         loop {
             match item? {
                 Fed::Event(event) => {
                     self.at = self.at.max(event.position);
+                    bytes += event.bytes();
                     self.keep(event, &mut events)?;
                 }
                 Fed::Checkpoint(position) => self.at = self.at.max(position),
@@ -159,7 +183,7 @@ impl Subscription {
                 Fed::CaughtUp => self.at = self.at.max(until),
             }
             reached = reached || self.at >= until;
-            if reached || events.len() >= BATCH_EVENTS {
+            if reached || events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
                 break;
             }
             match feed.ready() {
@@ -170,8 +194,7 @@ impl Subscription {
         let moved = self.at > before && events.is_empty();
         self.hand_out(events);
         if reached {
-            self.caught_up();
-            self.phase = Phase::Live(tail);
+            self.take_over(tail);
         } else {
             if moved {
                 self.ready.push_back(Delivery::Checkpoint(self.at));

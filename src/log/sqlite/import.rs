@@ -8,10 +8,9 @@ use super::scavenge::{BATCH_PAGES, ranges};
 use super::tools::ToolError;
 use crate::kernel::{Position, Revision};
 use crate::log::compare::{compare, go_on};
+use crate::log::reading::Reading;
 use crate::log::rules::{self, TOMBSTONE_REVISION};
-use crate::log::{
-    AppendError, Appended, Direction, EventLog, Expected, Filter, NewEvent, RecordedEvent,
-};
+use crate::log::{AppendError, Appended, EventLog, Expected, Filter, NewEvent, RecordedEvent};
 
 /// Events taken over in one step.
 pub(super) const BATCH_EVENTS: usize = 512;
@@ -61,16 +60,13 @@ impl SqliteLog {
     ) -> Result<Copied, ToolError> {
         let same =
             |left: &RecordedEvent, right: Option<&RecordedEvent>| same(left, right, numbering);
-        let mut at = go_on(from, self, same).await?;
-        let all = Filter::default();
+        let at = go_on(from, self, same).await?;
+        let mut source = Reading::of(from, at, Filter::default());
         loop {
-            let slice = from
-                .read_all(at, Direction::Forward, BATCH_EVENTS, &all)
-                .await?;
+            let slice = source.page(BATCH_EVENTS).await?;
             if !slice.events.is_empty() {
                 self.import(slice.events, numbering).await?;
             }
-            at = Some(slice.examined);
             progress(Copied {
                 events: 0,
                 examined: slice.examined,

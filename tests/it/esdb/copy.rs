@@ -5,12 +5,14 @@ use std::process::Output;
 use std::sync::Arc;
 
 use annals::kernel::{StreamName, derived_id};
+use annals::log::eventstoredb::{self, EsdbLog};
 use annals::log::memory::MemoryLog;
-use annals::log::sqlite::{Options, SqliteLog};
+use annals::log::sqlite::{Copied, Numbering, Options, SqliteLog, ToolError};
 use annals::log::{Direction, EventLog, Expected, Filter, NewEvent, RecordedEvent, StreamMetadata};
 use tempfile::TempDir;
 
-use super::Served;
+use super::{Served, connect};
+use crate::support::proxy::{Proxy, Weather};
 use crate::support::server::Server;
 
 fn event(number: usize) -> NewEvent {
@@ -198,4 +200,59 @@ async fn another_services_log_is_no_target_and_stays_as_it_is() {
     let log = open(there.path());
     assert_eq!(content(&log).await.len(), 2);
     log.close().await;
+}
+
+/// Of each of two services on the server: many times what is under way between it and a reader.
+const EVENTS: usize = 4_000;
+
+/// Copies one of two services away from a server, while `trouble` befalls the connection each time that something arrives.
+async fn copied_in(trouble: impl Fn(&Proxy) + Send + Sync) -> Result<Copied, ToolError> {
+    let log = MemoryLog::new();
+    for number in 0..EVENTS {
+        for category in ["application", "placement"] {
+            let stream = StreamName::new(format!("{category}-1")).unwrap();
+            let event = NewEvent {
+                id: derived_id(&[category.as_bytes(), &number.to_be_bytes()]),
+                ..event(number)
+            };
+            log.append(&stream, Expected::Any, vec![event])
+                .await
+                .unwrap();
+        }
+    }
+    let served = Served::start(Arc::new(log)).await;
+    let proxy = Proxy::start(served.address).await;
+    let part = eventstoredb::Options {
+        scope: vec!["application-".to_owned()],
+        ..eventstoredb::Options::default()
+    };
+    let url = format!("esdb://{}?tls=false", proxy.address);
+    let source: EsdbLog = connect(&url, part).await;
+    let there = TempDir::new().unwrap();
+    let target = open(there.path());
+    let copied = target
+        .copy_from(&source, Numbering::Renumber, |_| trouble(&proxy))
+        .await;
+    target.close().await;
+    copied
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_whose_connection_is_cut_again_and_again_goes_on_and_is_whole() {
+    let copied = copied_in(Proxy::cut).await.unwrap();
+    assert_eq!(copied.events, EVENTS as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_whose_server_does_not_come_back_ends_with_what_is_the_matter() {
+    let gone = copied_in(|proxy| {
+        proxy.weather(Weather::Closed);
+        proxy.cut();
+    });
+    let error = gone.await.unwrap_err();
+    assert!(matches!(error, ToolError::Read(_)), "{error:?}");
+    assert!(
+        error.to_string().starts_with("log unavailable: "),
+        "{error}"
+    );
 }
