@@ -22,14 +22,14 @@ use rusqlite::{Connection, ffi};
 use super::schema::{self, Role};
 use super::sync::failed_sync;
 
-/// Pages written between two turns of the thread: 2 MiB. Commits are synced to the same disk and wait while it takes them.
-const TURN_PAGES: i64 = 512;
+/// Pages written between two turns of the thread: 512 KiB. Commits are synced to the same disk and wait while it takes them.
+const TURN_PAGES: i64 = 128;
 
 /// Pages in the write-ahead log from which it has to begin anew: 16,384 pages of 4 KiB are 64 MiB.
 const RESET_PAGES: i64 = 16_384;
 
-/// Pages that the writer may be left to copy before the log begins anew: some milliseconds.
-const LEFT_PAGES: i64 = 256;
+/// Pages that the writer may be left to copy before the log begins anew: about a millisecond.
+const LEFT_PAGES: i64 = 64;
 
 /// Times that the thread copies what was written while it copied.
 const AGAIN: usize = 4;
