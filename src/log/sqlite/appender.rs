@@ -117,6 +117,7 @@ impl<'c> Appender<'c> {
             Operation::Delete(stream, expected) => self.delete(&stream, expected),
             Operation::Tombstone(stream, expected) => self.tombstone(&stream, expected),
             Operation::Remove(positions) => self.remove(&positions),
+            Operation::Note(removed) => self.note(&removed),
             Operation::GiveBack => self.give_back(),
             Operation::Index => {
                 self.index.hurry();
@@ -245,7 +246,7 @@ impl<'c> Appender<'c> {
         Ok(())
     }
 
-    fn type_id(&mut self, name: &Arc<str>) -> rusqlite::Result<i64> {
+    pub(super) fn type_id(&mut self, name: &Arc<str>) -> rusqlite::Result<i64> {
         if let Some(id) = self.types.get(name) {
             return Ok(*id);
         }

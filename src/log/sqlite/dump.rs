@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A payload is `json` (verbatim, where it is one line of JSON), else `text` (UTF-8), else `base64`. The digest is
-//! the row's, and is checked when the line is read back.
+//! the row's, and is checked when the line is read back. Of events that were removed there is nothing in it.
 
 use std::io::{BufRead, Write};
 use std::path::Path;

@@ -114,10 +114,10 @@ impl SqliteLog {
         self.shared.read(|reader| reader.ask(question)).await
     }
 
-    /// Events at these positions, in order, are about to be removed.
-    pub(super) fn expect_removal(&self, positions: &[u64]) {
-        if let Some(last) = positions.last() {
-            self.shared.expect_removed(Position(*last));
+    /// Events up to `last` are about to be removed, or written down as that.
+    pub(super) fn expect_removal(&self, last: Option<Position>) {
+        if let Some(last) = last {
+            self.shared.expect_removed(last);
         }
     }
 

@@ -1,16 +1,19 @@
-//! What the writer does beside appending: taking over events of another log, and the scavenger's removals.
+//! What the writer does beside appending: taking over events of another log, and what it removed; the scavenger's removals.
 
 use super::SqliteLog;
 use super::appender::Appender;
 use super::heads::Head;
 use super::operation::{Halt, Operation};
+use super::removed::Note;
 use super::scavenge::{BATCH_PAGES, ranges};
 use super::tools::ToolError;
 use crate::kernel::{Position, Revision};
 use crate::log::compare::{compare, go_on};
 use crate::log::reading::Reading;
 use crate::log::rules::{self, TOMBSTONE_REVISION};
-use crate::log::{AppendError, Appended, EventLog, Expected, Filter, NewEvent, RecordedEvent};
+use crate::log::{
+    AppendError, Appended, EventLog, Expected, Filter, NewEvent, RecordedEvent, Removed,
+};
 
 /// Events taken over in one step.
 pub(super) const BATCH_EVENTS: usize = 512;
@@ -75,7 +78,23 @@ impl SqliteLog {
                 break;
             }
         }
+        if numbering == Numbering::Keep {
+            self.note_removed(from).await?;
+        }
         compare(from, self, same, progress).await
+    }
+
+    /// Takes over what `from` knows of events that it removed, up to where this log ends.
+    async fn note_removed(&self, from: &dyn EventLog) -> Result<(), ToolError> {
+        let end = self.head().await?;
+        let (all, mut at) = (Filter::default(), Position::START);
+        while at < end {
+            let removals = from.removed(at, end, BATCH_EVENTS, &all).await?;
+            at = removals.examined;
+            self.expect_removal(removals.events.last().map(|last| last.position));
+            self.operate(Operation::Note(removals.events)).await?;
+        }
+        Ok(())
     }
 }
 
@@ -183,10 +202,27 @@ impl Appender<'_> {
             return Err(AppendError::Invalid { index, problem }.into());
         }
         if position.0 > next {
-            self.statements.mark_scavenged(next, position.0 - 1)?;
+            self.statements.mark_missing(next, position.0 - 1)?;
             self.last_position = Position(position.0 - 1);
         }
         Ok(())
+    }
+
+    pub(super) fn note(&mut self, removed: &[Removed]) -> Result<Appended, Halt> {
+        self.group.insert(&mut self.statements)?;
+        for (index, event) in removed.iter().enumerate() {
+            let Some(stream) = self.statements.stream_id(event.stream.as_str())? else {
+                let problem = format!("nothing is left of {}, of which it was", event.stream);
+                return Err(AppendError::Invalid { index, problem }.into());
+            };
+            let note = Note {
+                position: event.position.0,
+                stream,
+                event_type: self.type_id(&event.event_type)?,
+            };
+            self.statements.take_over(note)?;
+        }
+        Ok(self.written(None))
     }
 
     pub(super) fn remove(&mut self, positions: &[u64]) -> Result<Appended, Halt> {

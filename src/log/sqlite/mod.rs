@@ -31,10 +31,11 @@
 //!   scavenged     first, last      positions that the scavenger removed
 //!   removed       position, stream, type    of an event that it removed
 //!                 digest   8 bytes, of these three: see [`removed`]
+//!   uncounted     events   scavenged positions that are not in removed: one row
 //! ```
 //!
 //! Version 1 had a unique index of events on (stream, revision) instead of `stream_index` and `indexed`, and version 2 a row of
-//! `stream_index` for each event, without `rest`. Neither had `removed`. Both are read as they are, and carried over when they are
+//! `stream_index` for each event, without `rest`. Neither had `removed` and `uncounted`. Both are read as they are, and carried over when they are
 //! opened for writing. How and why the index is written later: [`index`].
 //!
 //! Nothing else is stored twice: a stream's last revision is the index's last entry, its metadata the last event of its

@@ -2,7 +2,7 @@
 
 use super::import::Numbering;
 use crate::kernel::StreamName;
-use crate::log::{AppendError, Expected, NewEvent, RecordedEvent, StreamMetadata};
+use crate::log::{AppendError, Expected, NewEvent, RecordedEvent, Removed, StreamMetadata};
 
 /// What a caller wants written.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) enum Operation {
     GiveBack,
     /// The scavenger's: more of the stream index into the file.
     Index,
+    /// What another log knows of events that it removed.
+    Note(Vec<Removed>),
     /// Events of another log, with their times and revisions.
     Import(Vec<RecordedEvent>, Numbering),
 }

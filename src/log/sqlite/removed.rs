@@ -3,10 +3,11 @@
 //! ```text
 //!   removed       position, stream, type     of the event
 //!                 digest                     first 8 bytes of the SHA-256 of these three, big-endian
+//!   uncounted     events                     positions of `scavenged` that are not in `removed`
 //! ```
 //!
-//! Does: write it with the removal, read it back, and refuse what does not fit. Does not: know of events that were
-//! removed by a version that wrote nothing down, or before the log was copied here.
+//! Does: write it with the removal, take it over from another log, read it back, and refuse what does not fit. Does not: know of
+//! events that were removed by a version that wrote nothing down, or of what is missing in a dump.
 
 use bytes::BufMut;
 use rusqlite::types::ValueRef;
@@ -86,8 +87,29 @@ pub(super) fn note(connection: &Connection, first: u64, last: u64) -> rusqlite::
     Ok(())
 }
 
-/// Writes one row.
-pub(super) fn write(connection: &Connection, note: Note) -> rusqlite::Result<()> {
+/// Writes a row down that another log has, unless it is there or the event is.
+pub(super) fn take_over(connection: &Connection, note: Note) -> rusqlite::Result<()> {
+    let (is_there, is_noted) = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE position = ?1), EXISTS (SELECT 1 FROM removed WHERE position = ?1)",
+        )?
+        .query_row([to_column(note.position)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if is_there || is_noted {
+        return Ok(());
+    }
+    write(connection, note)?;
+    add_uncounted(connection, -1)
+}
+
+/// So many positions more are scavenged of which nothing is written down.
+pub(super) fn add_uncounted(connection: &Connection, more: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE uncounted SET events = events + ?1")?
+        .execute([more])
+        .map(drop)
+}
+
+fn write(connection: &Connection, note: Note) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO removed (position, stream, type, digest) VALUES (?1, ?2, ?3, ?4)",

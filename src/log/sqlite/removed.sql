@@ -7,6 +7,13 @@ CREATE TABLE removed (
     digest BLOB NOT NULL
 ) STRICT;
 
+-- One row: how many positions of `scavenged` have no row in `removed`.
+CREATE TABLE uncounted (
+    events INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO uncounted (events) SELECT coalesce(sum(last - first + 1), 0) FROM scavenged;
+
 CREATE TRIGGER removed_stays_as_it_is BEFORE UPDATE ON removed
 BEGIN
     SELECT RAISE (ABORT, 'what was removed stays written down');

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Statement};
 use uuid::Uuid;
 
 use super::group::ROWS;
-use super::removed;
+use super::removed::{self, Note};
 use super::runs::{self, Run};
 use super::unwritten::Entry;
 use crate::kernel::Revision;
@@ -121,6 +121,17 @@ impl<'c> Statements<'c> {
             .prepare_cached("INSERT INTO scavenged (first, last) VALUES (?1, ?2)")?
             .execute([to_column(first), to_column(last)])
             .map(drop)
+    }
+
+    /// Writes positions down as scavenged, both included, of whose events nothing is known.
+    pub(super) fn mark_missing(&self, first: u64, last: u64) -> Result<()> {
+        self.mark_scavenged(first, last)?;
+        removed::add_uncounted(self.connection, to_column(last - first + 1))
+    }
+
+    /// Writes down what another log knows of a removed event.
+    pub(super) fn take_over(&self, note: Note) -> Result<()> {
+        removed::take_over(self.connection, note)
     }
 
     /// Writes down what the events between these positions are, which are about to be deleted.

@@ -56,7 +56,7 @@ impl SqliteLog {
             let now = self.now();
             let hidden = self.ask(move |file| hidden(file, &stream, now)).await?;
             for batch in hidden.chunks(BATCH_EVENTS) {
-                self.expect_removal(batch);
+                self.expect_removal(batch.last().copied().map(Position));
                 self.operate(Operation::Remove(batch.to_vec())).await?;
                 self.forget_tail();
                 fail::fail_point!("log-scavenge");

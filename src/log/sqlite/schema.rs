@@ -58,7 +58,8 @@ const VIEW_OF_VERSION_1: &str = "
 
 /// What both lack, as a reader sees it.
 const VIEW_OF_NOTHING_REMOVED: &str = "
-    CREATE TEMP VIEW removed AS SELECT 0 AS position, 0 AS stream, 0 AS type, x'' AS digest WHERE false;";
+    CREATE TEMP VIEW removed AS SELECT 0 AS position, 0 AS stream, 0 AS type, x'' AS digest WHERE false;
+    CREATE TEMP VIEW uncounted AS SELECT coalesce(sum(last - first + 1), 0) AS events FROM scavenged;";
 
 /// Version 2 as a reader sees it.
 const VIEW_OF_VERSION_2: &str = "

@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, OptionalExtension, Result};
 
-use super::place;
 use super::removed::{COLUMNS, NO_FIT, Note};
 use super::rows::{from_column, to_column};
 use super::verify::Verified;
@@ -13,8 +12,8 @@ pub(super) fn removed(connection: &Connection, found: &mut Verified) {
         // One snapshot: events are removed while the log is served.
         let snapshot = connection.unchecked_transaction()?;
         notes(&snapshot, found)?;
-        ranges(&snapshot, found)?;
-        streams(&snapshot, found)
+        total(&snapshot, found)?;
+        still_there(&snapshot, found)
     };
     let checked: Result<()> = check(found);
     if let Err(error) = checked {
@@ -69,43 +68,34 @@ fn scavenged_around(connection: &Connection, position: u64) -> Result<(u64, u64)
     Ok(range.unwrap_or((1, 0)))
 }
 
-/// Positions that were scavenged together are all written down, or none is: an earlier version did it, or another log.
-fn ranges(connection: &Connection, found: &mut Verified) -> Result<()> {
-    let mut statement = connection.prepare(
-        "SELECT first, last, (SELECT count(*) FROM removed WHERE position BETWEEN first AND last)
-         FROM scavenged ORDER BY first",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (first, last) = (from_column(row.get(0)?), from_column(row.get(1)?));
-        let noted = from_column(row.get(2)?);
-        let all = (last + 1).saturating_sub(first);
-        if noted != 0 && noted != all {
-            let problem = format!(
-                "of the {all} events scavenged up to position {last} only {noted} are written down as removed"
-            );
-            found.add(Position(first), "unknown", problem);
-        }
+/// Every scavenged position is written down, or among the number of those that are not.
+fn total(connection: &Connection, found: &mut Verified) -> Result<()> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let scavenged = number("SELECT coalesce(sum(last - first + 1), 0) FROM scavenged")?;
+    let removed = number("SELECT count(*) FROM removed")?;
+    let uncounted = number("SELECT events FROM uncounted")?;
+    if scavenged - removed != uncounted {
+        let problem = format!(
+            "of {scavenged} scavenged events {removed} are written down, and {uncounted} are said not to be"
+        );
+        found.add(Position::START, "unknown", problem);
     }
     Ok(())
 }
 
-/// No stream lost more events than it had besides its last one, which always stays.
-fn streams(connection: &Connection, found: &mut Verified) -> Result<()> {
+/// What was removed is not there.
+fn still_there(connection: &Connection, found: &mut Verified) -> Result<()> {
     let mut statement = connection.prepare(
-        "SELECT s.id, s.name, r.lost FROM (SELECT stream, count(*) AS lost FROM removed GROUP BY stream) r
-         JOIN streams s ON s.id = r.stream",
+        "SELECT r.position FROM removed r JOIN events e ON e.position = r.position ORDER BY r.position",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let lost = from_column(row.get(2)?);
-        let end = place::last_indexed(connection, row.get(0)?)?;
-        if end.is_none_or(|(end, _)| lost > end) {
-            let name: String = row.get(1)?;
-            let problem =
-                format!("{lost} of its events are written down as removed, more than it had");
-            found.add(Position::START, &name, problem);
-        }
+        let position = Position(from_column(row.get(0)?));
+        found.add(
+            position,
+            "unknown",
+            "it is written down as removed and is there",
+        );
     }
     Ok(())
 }

@@ -10,8 +10,8 @@
 //! Only the marks are kept, so that a revision is found by counting at most 255 events too many. The first read of
 //! such a stream counts through the log; later ones go on where the last one ended. An event that a scavenge removes leaves its
 //! number: a link keeps its revision for ever, and a checkpoint in such a stream what it means. Links are made only to what
-//! is there, so revisions have gaps then, as in a stream whose metadata hides events. Not counted is what was removed by an
-//! earlier version of the log's schema or before the log was copied: that leaves no number, and never did.
+//! is there, so revisions have gaps then, as in a stream whose metadata hides events. Not counted is what was removed in an
+//! earlier version of the log's schema, or is missing in the dump or the server that the log was copied from.
 
 mod numbering;
 mod page;

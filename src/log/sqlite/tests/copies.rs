@@ -6,8 +6,8 @@ use super::{event, everything, lively, open, stream};
 use crate::kernel::Position;
 use crate::log::contract::{self, TestClock};
 use crate::log::memory::MemoryLog;
-use crate::log::sqlite::{Numbering, ToolError, check_dump, dump, load, verify};
-use crate::log::{AppendError, EventLog, Expected, NewEvent};
+use crate::log::sqlite::{Numbering, SqliteLog, ToolError, check_dump, dump, load, verify};
+use crate::log::{AppendError, EventLog, Expected, Filter, NewEvent, Removed, StreamMetadata};
 
 #[tokio::test]
 async fn a_dump_read_back_is_the_same_log() {
@@ -172,4 +172,52 @@ async fn an_import_takes_no_gap_in_a_stream_no_position_twice_and_no_other_posit
     moved.position = Position(9);
     let same = |numbering| super::super::import::same(&all[1], Some(&moved), numbering);
     assert!(same(Numbering::Keep).is_err() && same(Numbering::Renumber).is_ok());
+}
+
+#[tokio::test]
+async fn a_copy_knows_what_the_log_it_was_made_of_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let [one, two, three] = ["one", "two", "three"].map(|name| home.path().join(name));
+    let log = open(&one);
+    lively(&log).await;
+    log.scavenge(|_| {}).await.unwrap();
+    let mut lines = Vec::new();
+    dump(&one, &mut lines, |_, _| {}).unwrap();
+    // A dump tells nothing of what is missing in it.
+    let loaded = open(&two);
+    load(&loaded, &mut Cursor::new(&lines), |_| {})
+        .await
+        .unwrap();
+    assert_eq!(removed(&loaded).await, []);
+    for log in [&log, &loaded] {
+        let s = stream("cut");
+        let last_one = StreamMetadata {
+            max_count: Some(1),
+            ..StreamMetadata::default()
+        };
+        let events = (400..405).map(event).collect();
+        log.append(&s, Expected::NoStream, events).await.unwrap();
+        log.set_metadata(&s, Expected::Any, last_one).await.unwrap();
+        assert_eq!(log.scavenge(|_| {}).await.unwrap().events, 4);
+    }
+    for (source, dir) in [(&log, &three), (&loaded, &home.path().join("four"))] {
+        let copy = open(dir);
+        for _ in 0..2 {
+            copy.copy_from(source, Numbering::Keep, |_| {})
+                .await
+                .unwrap();
+            assert_eq!(removed(&copy).await, removed(source).await);
+        }
+        assert_eq!(verify(dir, |_, _| {}).unwrap().damages, []);
+    }
+    assert_eq!(removed(&loaded).await.len(), 4);
+    assert!(removed(&log).await.len() > 20);
+    assert_eq!(verify(&one, |_, _| {}).unwrap().damages, []);
+    assert_eq!(verify(&two, |_, _| {}).unwrap().damages, []);
+}
+
+async fn removed(log: &SqliteLog) -> Vec<Removed> {
+    let (from, end) = (Position::START, log.head().await.unwrap());
+    let found = log.removed(from, end, 1_000, &Filter::default()).await;
+    found.unwrap().events
 }

@@ -187,7 +187,17 @@ async fn a_flipped_bit_in_anything_written_down_of_a_removed_event_is_named() {
 #[tokio::test]
 async fn what_was_removed_and_is_not_written_down_any_more_or_never_was_scavenged_is_named() {
     for (sql, named, text) in [
-        ("DELETE FROM removed WHERE position = 10", 9, "only 1 are"),
+        (
+            "DELETE FROM removed WHERE position = 10",
+            0,
+            "4 are written",
+        ),
+        ("UPDATE uncounted SET events = 1", 0, "1 are said not"),
+        (
+            "UPDATE events SET position = 5 WHERE position = 6",
+            5,
+            "and is there",
+        ),
         ("DELETE FROM scavenged WHERE first = 3", 3, "not scavenged"),
         ("DELETE FROM types WHERE id = 1", 1, "no stream or type"),
     ] {
