@@ -11,7 +11,7 @@
 mod parked;
 mod timers;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -20,6 +20,7 @@ pub use self::parked::ParkedEvent;
 use self::parked::park;
 pub use self::timers::Timer;
 use crate::kernel::Position;
+use crate::log::sqlite::{locked_up, plainly};
 
 /// The store cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,14 @@ pub enum StoreError {
     /// Of the file.
     #[error("process store: {0}")]
     File(#[from] rusqlite::Error),
+    /// It cannot be opened.
+    #[error("{path}: {what}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite and the system say.
+        what: String,
+    },
     /// Of several servers on one log, only the one that runs the processes may change what is parked.
     #[error("another server runs the processes now: ask that one")]
     Elsewhere,
@@ -54,14 +63,27 @@ CREATE TABLE IF NOT EXISTS timer (
 CREATE INDEX IF NOT EXISTS timer_due ON timer (process, due);
 ";
 
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -256)?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
 impl ProcessStore {
     /// Opens or makes `processes.db` in `dir`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(dir.join("processes.db"))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "cache_size", -256)?;
-        connection.execute_batch(SCHEMA)?;
+        let path = dir.join("processes.db");
+        let unusable = |what| StoreError::Unusable {
+            path: path.clone(),
+            what,
+        };
+        if let Some(what) = locked_up(&path) {
+            return Err(unusable(what));
+        }
+        let connection = connect(&path).map_err(|error| unusable(plainly(&path, &error)))?;
         Ok(Self {
             connection: Mutex::new(connection),
         })

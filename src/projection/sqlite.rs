@@ -15,6 +15,7 @@ use super::statements::Statements;
 use super::store::{Batch, Counts, Retried, Store, StoreError};
 use crate::kernel::{Moment, Position};
 use crate::log::RecordedEvent;
+use crate::log::sqlite::unusable;
 
 /// One generation of one read model.
 pub(super) struct SqliteStore {
@@ -32,7 +33,10 @@ impl SqliteStore {
     /// A new file. One that is not live yet serves no queries.
     pub(super) fn create(path: &Path, model: &Model, live: bool) -> Result<Self, StoreError> {
         let made = file::create(path, model, live).and_then(|conn| Self::with(conn, model));
-        made.map_err(|error| error.at(path))
+        made.map_err(|error| match unusable(path) {
+            Some(cause) => error.at(path).because(&cause),
+            None => error.at(path),
+        })
     }
 
     /// An existing file of `model`, whose queries may have changed since.

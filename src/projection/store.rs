@@ -34,11 +34,23 @@ pub(super) enum StoreError {
 impl StoreError {
     /// Names the file that it is about.
     pub(super) fn at(self, path: &Path) -> Self {
-        let named = |text| format!("{}: {text}", path.display());
+        self.said(|text| {
+            let place = path.display();
+            let text = text.strip_suffix(&format!(": {place}")).unwrap_or(text);
+            format!("{place}: {text}")
+        })
+    }
+
+    /// Adds what the system says.
+    pub(super) fn because(self, cause: &str) -> Self {
+        self.said(|text| format!("{text} ({cause})"))
+    }
+
+    fn said(self, otherwise: impl Fn(&str) -> String) -> Self {
         match self {
-            Self::Transient(text) => Self::Transient(named(text)),
-            Self::Permanent(text) => Self::Permanent(named(text)),
-            Self::Damaged(text) => Self::Damaged(named(text)),
+            Self::Transient(text) => Self::Transient(otherwise(&text)),
+            Self::Permanent(text) => Self::Permanent(otherwise(&text)),
+            Self::Damaged(text) => Self::Damaged(otherwise(&text)),
         }
     }
 }

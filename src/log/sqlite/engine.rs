@@ -22,6 +22,7 @@ use super::shared::{Shared, closed};
 use super::subscription::Subscription;
 use super::sync::Syncer;
 use super::unwritten::Unwritten;
+use super::why::locked_up;
 use super::writer::{self, Writer};
 use crate::kernel::{Moment, Position, StreamName};
 use crate::log::rules::Protected;
@@ -49,6 +50,12 @@ impl SqliteLog {
 
     fn open_in(dir: &Path, options: Options) -> Result<Self, OpenError> {
         let mut place = Place::take(dir)?;
+        if let Some(what) = locked_up(&place.database) {
+            return Err(OpenError::Unusable {
+                path: place.database,
+                what,
+            });
+        }
         let mut connection = schema::open_writer(&place.database)?;
         if place.lock.left == Left::Open {
             checkpoint::settle(&connection)?;

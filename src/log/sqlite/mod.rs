@@ -84,6 +84,7 @@ mod unwritten;
 mod verify;
 mod verify_removed;
 mod verify_streams;
+mod why;
 mod writer;
 
 pub use backup::backup;
@@ -98,3 +99,4 @@ pub use schema::SCHEMA_VERSION;
 pub use stat::{Stat, stat};
 pub use tools::ToolError;
 pub use verify::{Damage, Verified, verify};
+pub(crate) use why::{locked_up, plainly, unusable};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::CheckpointBy;
 use super::lock::{DirectoryLock, Left};
 use super::schema;
+use super::why::plainly;
 use crate::log::rules::{self, Clock, Protected};
 
 pub(super) const DATABASE: &str = "log.db";
@@ -118,6 +119,14 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
     },
+    /// SQLite may not use it, or has no room.
+    #[error("{path}: {what}")]
+    Unusable {
+        /// The main file.
+        path: PathBuf,
+        /// What SQLite and the system say.
+        what: String,
+    },
     /// SQLite refused.
     #[error("{path}: {source}")]
     Sqlite {
@@ -138,14 +147,21 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 impl OpenError {
-    /// Names the directory where only the file was known.
-    pub(super) fn within(mut self, dir: &Path) -> Self {
-        if let Self::Sqlite { path, .. } = &mut self
-            && path == Path::new(DATABASE)
-        {
-            *path = dir.join(DATABASE);
+    /// Names the directory where only the file was known, and the cause where SQLite does not.
+    pub(super) fn within(self, dir: &Path) -> Self {
+        let Self::Sqlite { path, source } = self else {
+            return self;
+        };
+        let path = if path == Path::new(DATABASE) {
+            dir.join(DATABASE)
+        } else {
+            path
+        };
+        let what = plainly(&path, &source);
+        if what == source.to_string() {
+            return Self::Sqlite { path, source };
         }
-        self
+        Self::Unusable { path, what }
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn projection_error(error: &ProjectionError) -> Status {
 /// What a failing store of the processes answers.
 pub(super) fn store_error(error: &StoreError) -> Status {
     match error {
-        StoreError::File(_) => internal(error),
+        StoreError::File(_) | StoreError::Unusable { .. } => internal(error),
         StoreError::Elsewhere => with_reason(
             Code::FailedPrecondition,
             "ANOTHER_SERVER_LEADS",

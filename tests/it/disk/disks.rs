@@ -34,29 +34,36 @@ impl Failing {
 
     /// What `annals log serve` says when it does not start.
     pub(super) fn refusal_of_log(&self) -> String {
-        let mut child = Server::command()
+        let mut serve = Server::command();
+        serve
             .args(["log", "serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&self.data)
-            .envs(self.fault.environment())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let ended = (0..500).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
-            child.try_wait().unwrap().is_some()
-        });
-        child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(ended, "it serves");
-        assert_eq!(output.status.code(), Some(1));
-        String::from_utf8(output.stderr).unwrap()
+            .envs(self.fault.environment());
+        refusal(&mut serve)
     }
 
     /// `annals serve` on it.
     pub(super) fn serve(&self) -> Server {
         Server::start_env(&self.data, &self.fault.environment())
     }
+}
+
+/// What a server says that does not start.
+pub(super) fn refusal(serve: &mut Command) -> String {
+    let mut child = serve
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ended = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        child.try_wait().unwrap().is_some()
+    });
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(ended, "it serves");
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// The library that makes disks fail, and the file that tells it when.
@@ -108,8 +115,13 @@ pub(super) struct Small {
 impl Small {
     /// None where mounting is not allowed.
     pub(super) fn disk(mebibytes: usize) -> Option<Self> {
+        Self::of_kibibytes(1024 * mebibytes)
+    }
+
+    /// The same.
+    pub(super) fn of_kibibytes(kibibytes: usize) -> Option<Self> {
         let home = tempfile::tempdir().unwrap();
-        let size = format!("size={mebibytes}m");
+        let size = format!("size={kibibytes}k");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
             .arg(home.path())

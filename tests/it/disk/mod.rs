@@ -6,6 +6,7 @@
 mod disks;
 mod log;
 mod service;
+mod start;
 
 use std::time::Duration;
 
