@@ -3,6 +3,7 @@
 #[cfg(feature = "failpoints")]
 mod crash;
 mod flow;
+mod listener;
 mod running;
 mod taking_over;
 mod world;

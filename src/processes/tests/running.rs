@@ -1,104 +1,21 @@
 //! Guards against: an event lost or handled out of order, a parked event that its stream overtakes, a settle that
 //! returns before the last consequence.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use uuid::Uuid;
 
-use crate::kernel::{ConsistencyToken, Moment, Position, StreamName};
+use super::listener::{Listener, append, clock, logs, settle};
+use crate::kernel::{Moment, Position};
 use crate::log::memory::MemoryLog;
 use crate::log::witness::Witness;
-use crate::log::{EventLog, Expected, NewEvent, RecordedEvent};
+use crate::log::{EventLog, RecordedEvent};
 use crate::processes::{Process, ProcessError, ProcessStore, Processes, Source};
-
-fn clock() -> Moment {
-    Moment::EPOCH
-}
-
-async fn append(log: &MemoryLog, stream: &str, text: &str) -> Position {
-    let event = NewEvent {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{stream}/{text}").as_bytes()),
-        event_type: "Said".into(),
-        is_json: true,
-        data: Bytes::from(text.to_owned()),
-        metadata: Bytes::from_static(b"{}"),
-    };
-    let stream = StreamName::new(stream).unwrap();
-    log.append(&stream, Expected::Any, vec![event])
-        .await
-        .unwrap()
-        .position
-}
-
-/// Notes what it is handed; fails as it is told to.
-#[derive(Default)]
-struct Listener {
-    heard: Mutex<Vec<String>>,
-    refuses: Mutex<HashSet<String>>,
-    stumbles: Mutex<HashMap<String, u32>>,
-}
-
-impl Listener {
-    fn heard_of(&self, stream: &str) -> Vec<String> {
-        let heard = self.heard.lock().unwrap();
-        heard
-            .iter()
-            .filter(|text| text.starts_with(&format!("{stream}:")))
-            .cloned()
-            .collect()
-    }
-}
-
-#[async_trait]
-impl Process for Listener {
-    fn name(&self) -> &'static str {
-        "listener"
-    }
-    fn sources(&self) -> &'static [Source] {
-        &[Source {
-            service: "a",
-            event_types: &["Said"],
-        }]
-    }
-    async fn handle(
-        &self,
-        _: &'static str,
-        event: &RecordedEvent,
-        _: Moment,
-    ) -> Result<(), ProcessError> {
-        let text = format!("{}:{}", event.stream, String::from_utf8_lossy(&event.data));
-        if self.refuses.lock().unwrap().contains(&text) {
-            return Err(ProcessError::Permanent("no".to_owned()));
-        }
-        if let Some(left) = self.stumbles.lock().unwrap().get_mut(&text)
-            && *left > 0
-        {
-            *left -= 1;
-            return Err(ProcessError::Transient("not yet".to_owned()));
-        }
-        self.heard.lock().unwrap().push(text);
-        Ok(())
-    }
-}
-
-fn logs(log: &MemoryLog) -> HashMap<&'static str, Arc<dyn EventLog>> {
-    HashMap::from([("a", Arc::new(log.clone()) as Arc<dyn EventLog>)])
-}
 
 fn start(listener: &Arc<Listener>, log: &MemoryLog, dir: &std::path::Path) -> Processes {
     let store = Arc::new(ProcessStore::open(dir).unwrap());
     let process: Arc<dyn Process> = Arc::clone(listener) as _;
     Processes::start(vec![process], &logs(log), store, clock).unwrap()
-}
-
-async fn settle(processes: &Processes, position: Position) {
-    processes
-        .settle(&ConsistencyToken::new("a", position))
-        .await
-        .unwrap();
 }
 
 #[tokio::test]
