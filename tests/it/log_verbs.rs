@@ -318,6 +318,8 @@ fn what_cannot_be_meant_is_said() {
     let home = tempfile::tempdir().unwrap();
     let at = home.path().to_str().unwrap();
     assert!(complaint(&annals(&["stat", at])).contains("no log in"));
+    let server = complaint(&annals(&["stat", "esdb://u:secret@127.0.0.1:1?tls=false"]));
+    assert!(server.contains("esdb://127.0.0.1:1?tls=false: this verb takes a log's directory"));
     assert!(complaint(&annals(&["stat"])).contains("which log must be said"));
     assert!(complaint(&annals(&["copy", "-", "-"])).contains("one end must be a log"));
     assert!(complaint(&annals(&["copy", "ftp://x", at])).contains("no engine"));

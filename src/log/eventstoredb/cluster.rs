@@ -56,6 +56,8 @@ pub struct Cluster {
     seen: AtomicU64,
     /// Whether nothing was answered since the connection was lost.
     broken: AtomicBool,
+    /// Whether anything was ever answered.
+    answered: AtomicBool,
     hub: OnceCell<Hub>,
     line: Line,
 }
@@ -94,6 +96,7 @@ impl Cluster {
             logs: Mutex::new(Vec::new()),
             seen: AtomicU64::new(0),
             broken: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             hub: OnceCell::new(),
             line: Line::default(),
         });
@@ -191,6 +194,8 @@ impl Cluster {
         // Once; that it goes on is news to nobody.
         if self.broken.swap(true, Ordering::AcqRel) {
             tracing::debug!(server = self.shown, cause, "connecting anew");
+        } else if !self.answered.load(Ordering::Acquire) {
+            tracing::warn!(server = self.shown, cause, "cannot connect, trying again");
         } else {
             tracing::warn!(
                 server = self.shown,
@@ -203,8 +208,17 @@ impl Cluster {
 
     /// The connection works.
     pub(super) fn works(&self) {
+        let again = self.answered.load(Ordering::Acquire);
+        if !again {
+            self.answered.store(true, Ordering::Release);
+        }
         if self.broken.load(Ordering::Acquire) && self.broken.swap(false, Ordering::AcqRel) {
-            tracing::info!(server = self.shown, "connected again");
+            let what = if again {
+                "connected again"
+            } else {
+                "connected"
+            };
+            tracing::info!(server = self.shown, "{what}");
         }
         self.tell(&Health::Serving);
     }

@@ -48,10 +48,10 @@ pub enum AssemblyError {
     #[error(transparent)]
     Log(#[from] OpenError),
     /// The server of a log is not there.
-    #[error("{setting}: {cause}")]
+    #[error("{settings}: {cause}")]
     Cluster {
-        /// The setting that names it.
-        setting: String,
+        /// The settings that name it.
+        settings: String,
         /// Why it is not.
         cause: ConnectError,
     },

@@ -30,13 +30,26 @@ pub(super) async fn connect(config: &Config) -> Result<Clusters, AssemblyError> 
         if !clusters.contains_key(url) {
             let cluster = Cluster::connect(url).await;
             let cluster = cluster.map_err(|cause| AssemblyError::Cluster {
-                setting: config.log.setting_of(service),
+                settings: settings_with(config, url).join(", "),
                 cause,
             })?;
             clusters.insert(url.clone(), cluster);
         }
     }
     Ok(clusters)
+}
+
+/// The settings that say `url`, each once.
+fn settings_with(config: &Config, url: &str) -> Vec<String> {
+    let is_there =
+        |service: &&str| matches!(config.log.of(service), LogPlace::Esdb(at) if at == url);
+    let services = SERVICES.iter().copied().filter(is_there);
+    let mut settings: Vec<String> = services
+        .map(|service| config.log.setting_of(service))
+        .collect();
+    settings.sort();
+    settings.dedup();
+    settings
 }
 
 /// Opens every log, making those that are not there yet; side by side, since making one waits for some twenty syncs.

@@ -59,3 +59,28 @@ async fn the_read_models_of_a_shared_log_are_digested_where_they_are() {
     let tables = String::from_utf8(digested.stdout).unwrap();
     assert!(tables.contains("admin_report.report"), "{tables}");
 }
+
+#[test]
+fn a_server_that_was_never_there_was_not_lost_and_every_setting_that_names_it_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let mut serve = Server::command();
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]);
+    serve.arg(home.path());
+    for setting in ["log.placements_url", "log.audit_url"] {
+        serve.arg("--set");
+        serve.arg(format!("{setting}=esdb://{address}?tls=false"));
+    }
+    let output = serve.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let last = said.lines().last().unwrap();
+    let named = format!(
+        "annals: log.audit_url, log.placements_url: esdb://{address}?tls=false does not answer"
+    );
+    assert!(last.starts_with(&named), "{said}");
+    assert!(said.contains("cannot connect, trying again"), "{said}");
+    assert!(!said.contains("lost"), "{said}");
+}

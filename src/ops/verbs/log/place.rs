@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::log::eventstoredb::{is_esdb, shown};
 use crate::ops::cli::Failure;
 
 /// The file that makes a directory a log.
@@ -43,6 +44,12 @@ pub(super) fn directory_of(path: &Path) -> PathBuf {
 
 /// `path` as the directory of a log that exists. The data directory of `annals serve` holds several: they are named.
 pub(super) fn existing(path: &Path) -> Result<PathBuf, Failure> {
+    if let Some(url) = path.to_str().filter(|text| is_esdb(text)) {
+        return Err(Failure(format!(
+            "{}: this verb takes a log's directory: copy what the server has into one",
+            shown(url)
+        )));
+    }
     let directory = directory_of(path);
     match directory.join(DATABASE).try_exists() {
         Ok(true) => return Ok(directory),
