@@ -238,6 +238,10 @@ impl Worker {
                 self.store = Some(store);
                 outcome
             }
+            Err(error) if error.is_cancelled() => {
+                let text = "the program ended before it was done";
+                Err(StoreError::Transient(text.to_owned()))
+            }
             Err(error) => Err(StoreError::Damaged(error.to_string())),
         }
     }

@@ -44,7 +44,7 @@ impl Cluster {
                 .page_of_all(at, direction, PAGE_EVENTS)
                 .await
                 .map_err(|trouble| trouble.of_read(None))?;
-            let full = page.cut || page.events.len() >= PAGE_EVENTS;
+            let (cut, full) = (page.cut, page.events.len() >= PAGE_EVENTS);
             for event in page.events {
                 let event = recorded(event)?;
                 self.saw(event.position);
@@ -60,8 +60,12 @@ impl Cluster {
                     slice.events.push(event);
                 }
             }
-            if !full {
+            if !full && !cut {
                 slice.end = true;
+                return Ok(slice);
+            }
+            // Large ones are not gathered.
+            if cut && !slice.events.is_empty() {
                 return Ok(slice);
             }
             at = Some(slice.examined);

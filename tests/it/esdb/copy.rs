@@ -8,7 +8,9 @@ use annals::kernel::{StreamName, derived_id};
 use annals::log::eventstoredb::{self, EsdbLog};
 use annals::log::memory::MemoryLog;
 use annals::log::sqlite::{Copied, Numbering, Options, SqliteLog, ToolError};
-use annals::log::{Direction, EventLog, Expected, Filter, NewEvent, RecordedEvent, StreamMetadata};
+use annals::log::{
+    Direction, EventLog, Expected, Filter, NewEvent, ReadFrom, RecordedEvent, StreamMetadata,
+};
 use tempfile::TempDir;
 
 use super::{Served, connect};
@@ -255,4 +257,53 @@ async fn a_copy_whose_server_does_not_come_back_ends_with_what_is_the_matter() {
         error.to_string().starts_with("log unavailable: "),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_events_come_a_few_at_a_time_and_all_of_them_come() {
+    /// 24 MB, more than is held of a log at once.
+    const LARGE: usize = 24;
+    let log = MemoryLog::new();
+    let stream = StreamName::new("application-1").unwrap();
+    for number in 0..LARGE {
+        let event = NewEvent {
+            data: vec![b'x'; 1_000_000].into(),
+            ..event(number)
+        };
+        let appended = log.append(&stream, Expected::Any, vec![event]).await;
+        appended.unwrap();
+    }
+    let served = Served::start(Arc::new(log)).await;
+    let server = connect(&served.url(), eventstoredb::Options::default()).await;
+    for direction in [Direction::Forward, Direction::Backward] {
+        let (mut at, mut pages) = (None, Vec::new());
+        loop {
+            let all = Filter::default();
+            let page = server.read_all(at, direction, LARGE, &all).await.unwrap();
+            pages.push(page.events.len());
+            at = Some(page.examined);
+            if page.end {
+                break;
+            }
+        }
+        assert!(pages.iter().all(|events| *events < LARGE), "{pages:?}");
+        assert_eq!(pages.iter().sum::<usize>(), LARGE, "{pages:?}");
+    }
+    let first = server
+        .read_stream(&stream, ReadFrom::Start, Direction::Forward, LARGE)
+        .await
+        .unwrap();
+    let rest = ReadFrom::Revision(first.events.len() as u64);
+    let rest = server
+        .read_stream(&stream, rest, Direction::Forward, LARGE)
+        .await
+        .unwrap();
+    assert_eq!((first.end, rest.end), (false, true));
+    assert_eq!(first.events.len() + rest.events.len(), LARGE);
+
+    let there = TempDir::new().unwrap();
+    let target = open(there.path());
+    let copied = target.copy_from(&server, Numbering::Renumber, |_| {}).await;
+    target.close().await;
+    assert_eq!(copied.unwrap().events, LARGE as u64);
 }
