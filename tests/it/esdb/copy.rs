@@ -274,12 +274,12 @@ async fn large_events_come_a_few_at_a_time_and_all_of_them_come() {
         appended.unwrap();
     }
     let served = Served::start(Arc::new(log)).await;
-    let server = connect(&served.url(), eventstoredb::Options::default()).await;
+    let log = connect(&served.url(), eventstoredb::Options::default()).await;
     for direction in [Direction::Forward, Direction::Backward] {
         let (mut at, mut pages) = (None, Vec::new());
         loop {
             let all = Filter::default();
-            let page = server.read_all(at, direction, LARGE, &all).await.unwrap();
+            let page = log.read_all(at, direction, LARGE, &all).await.unwrap();
             pages.push(page.events.len());
             at = Some(page.examined);
             if page.end {
@@ -289,12 +289,12 @@ async fn large_events_come_a_few_at_a_time_and_all_of_them_come() {
         assert!(pages.iter().all(|events| *events < LARGE), "{pages:?}");
         assert_eq!(pages.iter().sum::<usize>(), LARGE, "{pages:?}");
     }
-    let first = server
+    let first = log
         .read_stream(&stream, ReadFrom::Start, Direction::Forward, LARGE)
         .await
         .unwrap();
     let rest = ReadFrom::Revision(first.events.len() as u64);
-    let rest = server
+    let rest = log
         .read_stream(&stream, rest, Direction::Forward, LARGE)
         .await
         .unwrap();
@@ -303,7 +303,7 @@ async fn large_events_come_a_few_at_a_time_and_all_of_them_come() {
 
     let there = TempDir::new().unwrap();
     let target = open(there.path());
-    let copied = target.copy_from(&server, Numbering::Renumber, |_| {}).await;
+    let copied = target.copy_from(&log, Numbering::Renumber, |_| {}).await;
     target.close().await;
     assert_eq!(copied.unwrap().events, LARGE as u64);
 }
