@@ -125,7 +125,7 @@ impl StreamIndex {
         let own = self.own.iter().rev().find(|entry| entry.0 == key);
         match own.map(|entry| entry.1).or_else(|| self.unwritten.at(key)) {
             Some(position) => Ok(Some(position)),
-            None => statements.indexed_at(stream, revision),
+            None => statements.index.at(stream, revision),
         }
     }
 
@@ -144,7 +144,7 @@ impl StreamIndex {
         };
         match own.or_else(known) {
             Some(last) => Ok(Some(last)),
-            None => statements.indexed_last(stream),
+            None => statements.index.last(stream),
         }
     }
 
@@ -155,7 +155,7 @@ impl StreamIndex {
         stream: i64,
         limit: usize,
     ) -> Result<Vec<(Revision, u64)>> {
-        let mut found = statements.indexed_lasts(stream, limit)?;
+        let mut found = statements.index.lasts(stream, limit)?;
         found.reverse();
         let next = found.last().map_or(0, |(last, _)| last.saturating_add(1));
         found.extend(self.unwritten.of_stream(stream, next, EVERYTHING));
@@ -215,11 +215,11 @@ impl StreamIndex {
             })
             .collect();
         self.writing = self.written + entries;
-        statements.index(&now)?;
+        statements.index.add(&now)?;
         if self.writing < self.sealed.len() {
             return Ok(());
         }
         let last = self.sealed.iter().map(|(_, position)| *position).max();
-        last.map_or(Ok(()), |last| statements.mark_indexed(last))
+        last.map_or(Ok(()), |last| statements.index.move_mark(last))
     }
 }

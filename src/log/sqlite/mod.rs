@@ -56,6 +56,7 @@ mod halves;
 mod heads;
 mod import;
 mod index;
+mod index_table;
 mod judge;
 mod lock;
 mod open;

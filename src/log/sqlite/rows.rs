@@ -4,9 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Statement};
 use uuid::Uuid;
 
 use super::group::ROWS;
+use super::index_table::IndexTable;
 use super::removed::{self, Note};
-use super::runs::{self, Run};
-use super::unwritten::Entry;
 use crate::kernel::Revision;
 use crate::log::canonical::Digest;
 
@@ -14,15 +13,6 @@ const INSERT: &str = "INSERT INTO events (position, stream, revision, type, json
 
 /// Columns of an event.
 const COLUMNS: usize = 10;
-
-/// A group that fails is rolled back whole: `OR FAIL` spares SQLite its journal of the statement alone.
-const INDEX: &str = "INSERT OR FAIL INTO stream_index (stream, revision, position, rest) VALUES ";
-
-/// Rows of the stream index that one statement writes.
-const RUNS: usize = 32;
-
-/// Columns of such a row.
-const RUN_COLUMNS: usize = 4;
 
 /// Columns of a row to insert.
 pub(super) struct Row<'a> {
@@ -47,11 +37,7 @@ pub(super) struct Statements<'c> {
     insert_all: Statement<'c>,
     new_stream: Statement<'c>,
     stream_id: Statement<'c>,
-    index: Statement<'c>,
-    index_all: Statement<'c>,
-    mark_indexed: Statement<'c>,
-    runs_below: Statement<'c>,
-    rest: Vec<u8>,
+    pub(super) index: IndexTable<'c>,
     type_id: Statement<'c>,
     new_type: Statement<'c>,
     id_at: Statement<'c>,
@@ -65,15 +51,11 @@ impl<'c> Statements<'c> {
             connection,
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
-            insert: prepare(&values(INSERT, COLUMNS, 1, ""))?,
-            insert_all: prepare(&values(INSERT, COLUMNS, ROWS, ""))?,
+            insert: prepare(&values(INSERT, COLUMNS, 1))?,
+            insert_all: prepare(&values(INSERT, COLUMNS, ROWS))?,
             new_stream: prepare("INSERT INTO streams (name) VALUES (?1)")?,
             stream_id: prepare("SELECT id FROM streams WHERE name = ?1")?,
-            index: prepare(&values(INDEX, RUN_COLUMNS, 1, UNLESS_THERE))?,
-            index_all: prepare(&values(INDEX, RUN_COLUMNS, RUNS, UNLESS_THERE))?,
-            mark_indexed: prepare("UPDATE indexed SET position = ?1")?,
-            runs_below: prepare(runs::DOWNWARDS)?,
-            rest: Vec::new(),
+            index: IndexTable::prepare(connection)?,
             type_id: prepare("SELECT id FROM types WHERE name = ?1")?,
             new_type: prepare("INSERT INTO types (name) VALUES (?1)")?,
             id_at: prepare("SELECT id FROM events WHERE position = ?1")?,
@@ -142,53 +124,13 @@ impl<'c> Statements<'c> {
     /// Deletes rows that were written down before, and the runs of the stream index that have no other events.
     pub(super) fn delete_between(&self, first: u64, last: u64) -> Result<()> {
         let between = [to_column(first), to_column(last)];
-        let touched = self.runs_of(between)?;
+        let touched = self.index.runs_of(between)?;
         self.connection
             .prepare_cached("DELETE FROM events WHERE position BETWEEN ?1 AND ?2")?
             .execute(between)?;
-        for (stream, run) in touched {
-            self.delete_if_empty(stream, &run)?;
-        }
-        Ok(())
-    }
-
-    /// The runs that lead to events between two positions.
-    fn runs_of(&self, between: [i64; 2]) -> Result<Vec<(i64, Run)>> {
-        let mut events = self.connection.prepare_cached(
-            "SELECT stream, revision FROM events WHERE position BETWEEN ?1 AND ?2 ORDER BY stream, revision",
-        )?;
-        let mut runs = self.connection.prepare_cached(runs::DOWNWARDS)?;
-        let mut events = events.query(between)?;
-        let mut found: Vec<(i64, Run)> = Vec::new();
-        while let Some(event) = events.next()? {
-            let (stream, revision) = (event.get(0)?, event.get(1)?);
-            let of_last =
-                |(of, run): &(i64, Run)| *of == stream && run.at(from_column(revision)).is_some();
-            if found.last().is_some_and(of_last) {
-                continue;
-            }
-            let mut rows = runs.query([stream, revision])?;
-            if let Some(row) = rows.next()? {
-                found.push((stream, Run::of(row)?));
-            }
-        }
-        Ok(found)
-    }
-
-    fn delete_if_empty(&self, stream: i64, run: &Run) -> Result<()> {
-        let mut event = self
-            .connection
-            .prepare_cached("SELECT 1 FROM events WHERE position = ?1")?;
-        // The scavenger takes the beginning: where the last one is left, no other has to be looked for.
-        for (_, position) in run.entries().rev() {
-            if event.exists([to_column(position)])? {
-                return Ok(());
-            }
-        }
-        self.connection
-            .prepare_cached("DELETE FROM stream_index WHERE stream = ?1 AND revision = ?2")?
-            .execute([stream, to_column(run.first())])
-            .map(drop)
+        touched
+            .iter()
+            .try_for_each(|(stream, run)| self.index.delete_if_empty(*stream, run))
     }
 
     /// Gives at most so many free pages back to the file system.
@@ -218,97 +160,6 @@ impl<'c> Statements<'c> {
             .optional()
     }
 
-    /// Adds runs to the stream index, unless they are there.
-    pub(super) fn index(&mut self, runs: &[&[Entry]]) -> Result<()> {
-        let mut chunks = runs.chunks_exact(RUNS);
-        for chunk in &mut chunks {
-            for (at, run) in chunk.iter().enumerate() {
-                bind_run(&mut self.index_all, at * RUN_COLUMNS, run, &mut self.rest)?;
-            }
-            if self.index_all.raw_execute()? < RUNS {
-                chunk.iter().try_for_each(|run| self.complete(run))?;
-            }
-        }
-        chunks
-            .remainder()
-            .iter()
-            .try_for_each(|run| self.index_run(run))
-    }
-
-    fn index_run(&mut self, run: &[Entry]) -> Result<()> {
-        bind_run(&mut self.index, 0, run, &mut self.rest)?;
-        if self.index.raw_execute()? == 0 {
-            self.complete(run)?;
-        }
-        Ok(())
-    }
-
-    /// What was there is what would have been written, or, from before a crash, its beginning: then the rest is.
-    fn complete(&mut self, run: &[Entry]) -> Result<()> {
-        let Some(((stream, first), _)) = run.first() else {
-            return Ok(());
-        };
-        let there = self.run_below(*stream, *first)?;
-        let there = there.filter(|there| there.first() == *first);
-        let mut same = 0;
-        for (((_, revision), position), there) in
-            run.iter().zip(there.iter().flat_map(Run::entries))
-        {
-            if there != (*revision, *position) {
-                break;
-            }
-            same += 1;
-        }
-        let there = there.map_or(0, |there| there.entries().len());
-        let rest = run.get(same..).unwrap_or_default();
-        match rest.first() {
-            _ if same == 0 || same < there => Err(super::index::corrupt(format!(
-                "revision {} of stream number {stream} is said to lie elsewhere",
-                first + same as u64
-            ))),
-            Some(_) => self.index_run(rest),
-            None => Ok(()),
-        }
-    }
-
-    /// Writes down that every event up to this position has its entry.
-    pub(super) fn mark_indexed(&mut self, position: u64) -> Result<()> {
-        self.mark_indexed.execute([to_column(position)]).map(drop)
-    }
-
-    /// The last run of the table that begins at `revision` or before.
-    fn run_below(&mut self, stream: i64, revision: Revision) -> Result<Option<Run>> {
-        let mut rows = self.runs_below.query([stream, to_column(revision)])?;
-        rows.next()?.map(Run::of).transpose()
-    }
-
-    /// The position in the stream index.
-    pub(super) fn indexed_at(&mut self, stream: i64, revision: Revision) -> Result<Option<u64>> {
-        let run = self.run_below(stream, revision)?;
-        Ok(run.and_then(|run| run.at(revision)))
-    }
-
-    /// The last revision in the stream index.
-    pub(super) fn indexed_last(&mut self, stream: i64) -> Result<Option<Revision>> {
-        let run = self.run_below(stream, Revision::MAX)?;
-        Ok(run.map(|run| run.last().0))
-    }
-
-    /// The last revisions in the stream index, newest first, and their positions.
-    pub(super) fn indexed_lasts(
-        &mut self,
-        stream: i64,
-        limit: usize,
-    ) -> Result<Vec<(Revision, u64)>> {
-        let mut found = Vec::new();
-        let mut rows = self.runs_below.query([stream, i64::MAX])?;
-        while let Some(row) = rows.next()?.filter(|_| found.len() < limit) {
-            found.extend(Run::of(row)?.entries().rev());
-        }
-        found.truncate(limit);
-        Ok(found)
-    }
-
     /// The number of an event type, a new one if need be.
     pub(super) fn intern_type(&mut self, name: &str) -> Result<i64> {
         match self
@@ -336,13 +187,10 @@ impl<'c> Statements<'c> {
     }
 }
 
-/// A repeated run is no error; whether it is the same is looked at then.
-const UNLESS_THERE: &str = " ON CONFLICT DO NOTHING";
-
 /// A statement that writes `rows` rows of `columns` columns.
-fn values(insert: &str, columns: usize, rows: usize, end: &str) -> String {
+pub(super) fn values(insert: &str, columns: usize, rows: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(","));
-    format!("{insert}{}{end}", vec![row; rows].join(","))
+    format!("{insert}{}", vec![row; rows].join(","))
 }
 
 impl Row<'_> {
@@ -359,22 +207,6 @@ impl Row<'_> {
         statement.raw_bind_parameter(before + 9, self.data)?;
         statement.raw_bind_parameter(before + COLUMNS, self.metadata)
     }
-}
-
-fn bind_run(
-    statement: &mut Statement<'_>,
-    before: usize,
-    run: &[Entry],
-    rest: &mut Vec<u8>,
-) -> Result<()> {
-    let Some(((stream, revision), position)) = run.first() else {
-        return Ok(());
-    };
-    runs::put_rest(run, rest);
-    statement.raw_bind_parameter(before + 1, stream)?;
-    statement.raw_bind_parameter(before + 2, to_column(*revision))?;
-    statement.raw_bind_parameter(before + 3, to_column(*position))?;
-    statement.raw_bind_parameter(before + RUN_COLUMNS, rest.as_slice())
 }
 
 /// SQLite's integers are signed; positions and revisions stay below `i64::MAX`.
