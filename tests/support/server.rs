@@ -47,7 +47,12 @@ impl Server {
 
     /// The same, without the variables that are the tests' own: they are no settings.
     pub fn command() -> Command {
-        let mut command = Command::new(Self::binary());
+        Self::command_of(Path::new(Self::binary()))
+    }
+
+    /// The same of a copy of the program.
+    pub fn command_of(program: &Path) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ANNALS_") {
                 command.env_remove(name);

@@ -101,7 +101,7 @@ impl Somebody {
         let place = self.data.join(place);
         let before = fs::metadata(&place).unwrap().permissions();
         fs::set_permissions(&place, Permissions::from_mode(mode)).unwrap();
-        let mut command = Command::new(&self.program);
+        let mut command = Server::command_of(&self.program);
         if self.is_root {
             command.uid(NOBODY).gid(NOBODY);
         }
