@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Result};
 
-use super::rows::{Statements, from_column, to_column};
-use super::runs::{self, Run};
+use super::rows::{Statements, from_column};
+use super::runs;
 use super::unwritten::{Entry, Generations, Unwritten};
 use crate::kernel::{Position, Revision};
 
@@ -59,15 +59,19 @@ pub(super) fn check_mark(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Up to which position every event is in the table.
+pub(super) fn mark(connection: &Connection) -> Result<Position> {
+    let mark = "SELECT max(position) FROM indexed";
+    connection.query_row(mark, [], |row| row.get(0).map(from_column).map(Position))
+}
+
 /// Where the table says that an event lies.
 pub(super) fn indexed_at(
     connection: &Connection,
     stream: i64,
     revision: Revision,
 ) -> Result<Option<u64>> {
-    let mut statement = connection.prepare_cached(runs::DOWNWARDS)?;
-    let mut rows = statement.query([stream, to_column(revision)])?;
-    let run = rows.next()?.map(Run::of).transpose()?;
+    let run = runs::below(connection, stream, revision)?;
     Ok(run.and_then(|run| run.at(revision)))
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::reader::failed;
 use super::rows::to_column;
-use super::runs::{self, Run};
+use super::runs;
 use super::unwritten::Unwritten;
 use crate::kernel::{Position, Revision, StreamName};
 use crate::log::rules::{self, TOMBSTONE_REVISION};
@@ -135,9 +135,7 @@ pub(super) fn last_indexed(
     connection: &Connection,
     id: i64,
 ) -> rusqlite::Result<Option<(Revision, u64)>> {
-    let mut statement = connection.prepare_cached(runs::DOWNWARDS)?;
-    let mut rows = statement.query([id, i64::MAX])?;
-    let run = rows.next()?.map(Run::of).transpose()?;
+    let run = runs::below(connection, id, Revision::MAX)?;
     Ok(run.map(|run| run.last()))
 }
 

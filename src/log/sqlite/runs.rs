@@ -12,9 +12,9 @@
 //! A row is never changed, and removed when none of its events is left: until then it may lead to some that the scavenger took.
 
 use prost::encoding::{decode_varint, encode_varint};
-use rusqlite::{Result, Row};
+use rusqlite::{Connection, Result, Row};
 
-use super::rows::from_column;
+use super::rows::{from_column, to_column};
 use super::unwritten::Entry;
 use crate::kernel::Revision;
 
@@ -59,6 +59,17 @@ pub(super) fn put_rest(run: &[Entry], rest: &mut Vec<u8>) {
 pub(super) struct Run {
     first: Revision,
     positions: Vec<u64>,
+}
+
+/// The last run of a stream that begins at `revision` or before.
+pub(super) fn below(
+    connection: &Connection,
+    stream: i64,
+    revision: Revision,
+) -> Result<Option<Run>> {
+    let mut statement = connection.prepare_cached(DOWNWARDS)?;
+    let mut rows = statement.query([stream, to_column(revision)])?;
+    rows.next()?.map(Run::of).transpose()
 }
 
 /// What `rest` says makes no sense.

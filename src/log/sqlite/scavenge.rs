@@ -11,9 +11,10 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::SqliteLog;
+use super::index::mark;
 use super::operation::Operation;
 use super::place;
-use super::rows::{from_column, to_column};
+use super::rows::to_column;
 use super::runs::{self, Run};
 use super::schema;
 use super::tools::ToolError;
@@ -82,7 +83,7 @@ impl SqliteLog {
     /// Brings the stream index into the file, where what follows looks for events.
     async fn index_all(&self) -> Result<(), ToolError> {
         let head = self.head().await?;
-        while self.ask(indexed).await? < head {
+        while self.ask(mark).await? < head {
             self.operate(Operation::Index).await?;
         }
         Ok(())
@@ -92,12 +93,6 @@ impl SqliteLog {
         let owner = rules::owner_of(stream);
         self.protected().covers(owner.as_ref().unwrap_or(stream))
     }
-}
-
-/// Up to which position every event is in the stream index.
-fn indexed(file: &Connection) -> rusqlite::Result<Position> {
-    file.query_row("SELECT max(position) FROM indexed", [], |row| row.get(0))
-        .map(|position| Position(from_column(position)))
 }
 
 fn free_pages(file: &Connection) -> rusqlite::Result<i64> {
@@ -136,7 +131,7 @@ fn hidden(file: &Connection, stream: &StreamName, now: Moment) -> rusqlite::Resu
     let mut runs = file.prepare_cached(runs::DOWNWARDS)?;
     let mut event = file.prepare_cached("SELECT recorded FROM events WHERE position = ?1")?;
     // Later entries may be written anew after a crash, from the events.
-    let until = indexed(file)?.0;
+    let until = mark(file)?.0;
     let mut rows = runs.query([id, to_column(last)])?;
     let mut hidden = Vec::new();
     while let Some(row) = rows.next()? {

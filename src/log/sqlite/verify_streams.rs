@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::index::indexed_at;
+use super::index::{indexed_at, mark};
 use super::rows::{from_column, to_column};
 use super::runs::Run;
 use super::verify::Verified;
@@ -160,11 +160,6 @@ fn entries(connection: &Connection, head: Position, found: &mut Verified) -> Res
         differences(connection, head, until, found)?;
     }
     Ok(())
-}
-
-fn mark(connection: &Connection) -> Result<Position> {
-    let mark = "SELECT max(position) FROM indexed";
-    connection.query_row(mark, [], |row| row.get(0).map(from_column).map(Position))
 }
 
 fn each_event(
