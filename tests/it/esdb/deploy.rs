@@ -3,7 +3,7 @@
 //! No container runs here. The environment of `deploy/compose.yaml` starts a real server, its files and hosts replaced by ones
 //! that are there, and the server is asked what the health check asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ use crate::support::tls::Files;
 const COMPOSE: &str = include_str!("../../../deploy/compose.yaml");
 const README: &str = include_str!("../../../deploy/README.md");
 const DOCKERFILE: &str = include_str!("../../../deploy/Dockerfile");
+const SENT: &str = include_str!("../../../.dockerignore");
+const UNTRACKED: &str = include_str!("../../../.gitignore");
+const MANIFEST: &str = include_str!("../../../Cargo.toml");
 
 /// `ANNALS_<SECTION>_<NAME>: value` wherever it stands.
 fn environment() -> BTreeMap<String, String> {
@@ -205,4 +208,45 @@ fn every_volume_is_declared_and_every_port_is_the_one_that_is_listened_on() {
         );
     }
     assert!(DOCKERFILE.contains(&format!("EXPOSE {port}\n")));
+}
+
+#[test]
+fn what_the_image_is_built_from_is_all_that_is_sent_to_the_build() {
+    let mut rules = SENT.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(rules.next(), Some("*"), "secrets and results are sent");
+    let sent: BTreeSet<&str> = rules.filter_map(|rule| rule.strip_prefix('!')).collect();
+    let copied: BTreeSet<&str> = DOCKERFILE
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--from"))
+        .filter_map(|line| line.rsplit_once(' '))
+        .flat_map(|(names, _)| names.split(' '))
+        .collect();
+    assert_eq!(sent, copied);
+    for name in copied {
+        assert!(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(name).exists(),
+            "{name}"
+        );
+    }
+    let rust = MANIFEST
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
+    assert!(
+        DOCKERFILE.contains(&format!("FROM rust:{rust}-")),
+        "Rust {rust}"
+    );
+}
+
+#[test]
+fn the_keys_are_a_directory_in_which_a_file_can_be_replaced() {
+    let jwks = environment()["ANNALS_AUTH_JWKS"].clone();
+    let (directory, file) = jwks.rsplit_once('/').unwrap();
+    assert!(COMPOSE.contains(&format!("  source: ./keys\n  target: {directory}\n")));
+    assert!(README.contains(&format!("deploy/keys/{file}")));
+    for secret in ["/deploy/.env", "/deploy/keys/"] {
+        assert!(UNTRACKED.lines().any(|line| line == secret), "{secret}");
+    }
 }
