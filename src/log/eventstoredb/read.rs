@@ -2,7 +2,7 @@
 
 use eventstore::{Error, ReadEvent, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition};
 use futures::FutureExt as _;
-use futures::future::try_join;
+use futures::future::{join, ready};
 
 use super::call::step;
 use super::cluster::Cluster;
@@ -76,7 +76,7 @@ impl Cluster {
     }
 
     /// A page, or what says why there is none. Whoever begins at the beginning may well find nothing: then both are asked for at
-    /// once, since each is a wait of its own, and what is not needed is given up.
+    /// once, since each is a wait of its own, and both are heard: a server counts what is given up against its client.
     async fn look(
         &self,
         stream: &StreamName,
@@ -87,22 +87,17 @@ impl Cluster {
         let page = self.page_of(stream, from, direction, count).boxed();
         let metadata = self.visible_metadata(stream).boxed();
         let begins = matches!(from, ReadFrom::Start | ReadFrom::Revision(0));
-        if !begins || direction == Direction::Backward {
-            return Ok(match page.await? {
-                page if page.missing => Look::Missing(metadata.await?.0),
-                page => Look::Found(page),
-            });
-        }
-        let page = async {
-            match page.await {
-                Ok(page) if page.missing => Ok(()),
-                found => Err(found),
-            }
+        let (page, metadata) = if begins && direction == Direction::Forward {
+            let (page, metadata) = join(page, metadata).await;
+            (page?, ready(metadata).boxed())
+        } else {
+            (page.await?, metadata)
         };
-        match try_join(page, metadata.map(Ok)).await {
-            Ok(((), metadata)) => metadata.map(|(metadata, _)| Look::Missing(metadata)),
-            Err(found) => found.map(Look::Found),
-        }
+        Ok(if page.missing {
+            Look::Missing(metadata.await?.0)
+        } else {
+            Look::Found(page)
+        })
     }
 
     /// What to say of a stream that cannot be read: a deleted one has had events.
@@ -222,6 +217,8 @@ pub(super) async fn drain(mut replies: ReadStream) -> Result<Page, Error> {
             // Among the replies it is the message of a stream that is not there, and no status.
             Err(Error::ResourceNotFound) => {
                 page.missing = true;
+                // The end of the call, too: one that is dropped before is given up.
+                let _ = step(replies.next_read_event()).await;
                 return Ok(page);
             }
             Err(error) => return Err(error),

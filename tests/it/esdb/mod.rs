@@ -5,6 +5,7 @@ mod contract;
 mod copy;
 mod deploy;
 mod faults;
+mod given_up;
 mod rude;
 mod sandbox;
 mod serve;
