@@ -50,6 +50,7 @@ mod scavenges;
 mod server;
 mod streams;
 mod subscribe;
+mod together;
 mod users;
 
 pub(crate) use accept::accept;
@@ -58,3 +59,4 @@ pub use front::Gate;
 pub use node::Options;
 pub use scavenges::Scavenger;
 pub use server::{ServeError, serve, serve_several};
+pub(crate) use together::Together;

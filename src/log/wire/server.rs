@@ -22,6 +22,7 @@ use super::body::{self, Whole};
 use super::front::{Front, Gate, Served};
 use super::node::{Node, Options};
 use super::prompt::{FIRST_WORDS, Prompt};
+use super::together::Together;
 use super::{features, operations, pages, persistent, replies, streams, users};
 use crate::log::EventLog;
 use crate::log::memory::MemoryLog;
@@ -143,7 +144,8 @@ fn begin(front: &Arc<Front>, connections: &GracefulShutdown, socket: TcpStream, 
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(FIRST_WORDS);
-    let connection = http.serve_connection(TokioIo::new(Prompt::new(socket)), service);
+    let connection =
+        http.serve_connection(TokioIo::new(Together::new(Prompt::new(socket))), service);
     let watched = connections.watch(connection.into_owned());
     tokio::spawn(async move {
         if let Err(error) = watched.await {

@@ -18,7 +18,7 @@ use super::esdb::{Esdb, EsdbError};
 use super::health;
 use crate::grpc::auth::AuthLayer;
 use crate::grpc::limits::{Limits, LimitsLayer};
-use crate::log::wire::accept;
+use crate::log::wire::{Together, accept};
 use crate::ops::client::{CallError, Methods};
 use crate::ops::config::Config;
 use crate::proto::DESCRIPTORS;
@@ -194,10 +194,10 @@ fn limits(config: &Config) -> Limits {
 }
 
 /// The connections that come in. The library's own stream would try again at once after a failure, for ever and in silence.
-fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<Together<TcpStream>>> {
     futures::stream::unfold(listener, |listener| async {
         let (socket, _) = accept(&listener).await;
-        Some((Ok(socket), listener))
+        Some((Ok(Together::new(socket)), listener))
     })
 }
 
