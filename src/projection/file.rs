@@ -17,8 +17,9 @@ use crate::kernel::Position;
 
 /// The form of the engine's own tables. Another form is built anew, never migrated.
 const FORMAT: i64 = 1;
-/// Page cache of a worker that has much to do, in KiB: an index whose keys come in no order is cheap while it fits.
-pub(super) const CACHE_BEHIND_KIB: i64 = 96 * 1024;
+/// Page cache of a worker that has much to do, in KiB: an index whose keys come in no order is cheap while it fits. All seven
+/// models may be behind at once, as during an import, and must not take a machine's memory then.
+pub(super) const CACHE_BEHIND_KIB: i64 = 32 * 1024;
 /// And of one that waits: seven models must fit the process's idle budget of 64 MiB many times over.
 pub(super) const CACHE_IDLE_KIB: i64 = 512;
 /// Statements kept prepared: a model has a handful of files.

@@ -1,14 +1,14 @@
 //! Threads for what may come later: while there is not enough processor for everybody, commands come first.
 //!
 //! A read model that lags under a peak catches up after it, and whoever needs its own write waits for it by a consistency
-//! token; a command that waits holds up its caller. The threads therefore are nicer than the others (`nice(2)`, which
-//! Linux counts by thread): beside busy ones they still get about a tenth of a core, otherwise all they can use.
+//! token; a command that waits holds up its caller. The threads therefore are nicer than the others (`setpriority(2)`,
+//! which Linux counts by thread): beside busy ones they get little, otherwise all they can use.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Steps of niceness; ten weigh about a tenth (Linux's `sched_prio_to_weight`: 110 against 1024).
+/// The niceness of each of them; this one weighs about a seventieth (Linux's `sched_prio_to_weight`: 15 against 1024).
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 19;
 /// Files of read models and reads of logs at work at the same time.
 const BLOCKING_THREADS: usize = 16;
 
@@ -45,7 +45,8 @@ impl Drop for Background {
 
 #[cfg(target_os = "linux")]
 fn give_way() {
-    if let Err(error) = rustix::process::nice(NICENESS) {
+    // Not by steps (`nice(2)`): a thread begins as nice as the one that started it, and they would add up.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
         tracing::debug!(%error, "background threads are as urgent as the others");
     }
 }
