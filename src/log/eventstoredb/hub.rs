@@ -4,7 +4,7 @@
 //! then only. Whoever sees every event knows it exactly. One such subscription serves all: the services that share a
 //! server are read once, not once each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use super::feed::{Fed, Feed};
 use crate::kernel::Position;
 use crate::log::RecordedEvent;
 
-/// Events that a subscriber may be behind the tail before it has to read again.
+/// Events that a subscriber may be behind the tail before it has to read again, and their bytes: 8 MiB.
 const TAIL_EVENTS: usize = 1_024;
+const TAIL_BYTES: usize = 8 * 1024 * 1024;
 
 /// After so long without an event, the end of the log is looked up: a dead connection is as quiet as an idle log.
 const QUIET: Duration = Duration::from_secs(1);
@@ -36,9 +37,12 @@ const LAG: Duration = Duration::from_secs(1);
 /// moves on, so that it is as far as the tail.
 type Last = Arc<Mutex<HashMap<String, Position>>>;
 
+/// An event of the tail; nothing where it was too much to keep.
+pub(super) type Kept = Weak<RecordedEvent>;
+
 /// See the module.
 pub(super) struct Hub {
-    events: broadcast::Sender<Arc<RecordedEvent>>,
+    events: broadcast::Sender<Kept>,
     at: watch::Sender<Position>,
     last: Last,
     task: JoinHandle<()>,
@@ -61,6 +65,7 @@ impl Hub {
             events: events.clone(),
             at: at.clone(),
             last: Arc::clone(&last),
+            newest: Newest::default(),
         };
         Self {
             events,
@@ -71,7 +76,7 @@ impl Hub {
     }
 
     /// Every event after the answered position.
-    pub(super) fn tail(&self) -> (broadcast::Receiver<Arc<RecordedEvent>>, Position) {
+    pub(super) fn tail(&self) -> (broadcast::Receiver<Kept>, Position) {
         // In this order: what is sent in between is in the receiver, and is at most what the position says.
         let events = self.events.subscribe();
         (events, *self.at.borrow())
@@ -93,15 +98,38 @@ impl Hub {
     }
 }
 
+/// The events that subscribers may still take, within [`TAIL_EVENTS`] and [`TAIL_BYTES`], or the last one alone.
+#[derive(Default)]
+struct Newest {
+    events: VecDeque<Arc<RecordedEvent>>,
+    bytes: usize,
+}
+
+impl Newest {
+    fn push(&mut self, event: RecordedEvent) -> Kept {
+        let event = Arc::new(event);
+        let kept = Arc::downgrade(&event);
+        self.bytes += event.bytes();
+        self.events.push_back(event);
+        while self.events.len() > TAIL_EVENTS || (self.bytes > TAIL_BYTES && self.events.len() > 1)
+        {
+            let oldest = self.events.pop_front();
+            self.bytes -= oldest.map_or(0, |event| event.bytes());
+        }
+        kept
+    }
+}
+
 struct Tail {
     cluster: Weak<Cluster>,
-    events: broadcast::Sender<Arc<RecordedEvent>>,
+    events: broadcast::Sender<Kept>,
     at: watch::Sender<Position>,
     last: Last,
+    newest: Newest,
 }
 
 impl Tail {
-    async fn run(self) {
+    async fn run(mut self) {
         while let Some(cluster) = self.cluster.upgrade() {
             let feed = Feed::start(&cluster, self.position(), None);
             drop(cluster);
@@ -115,7 +143,7 @@ impl Tail {
     }
 
     /// Hands on what the feed brings, until it is over or brings nothing although there is something.
-    async fn follow(&self, mut feed: Feed) {
+    async fn follow(&mut self, mut feed: Feed) {
         let mut strikes = 0;
         while strikes < STRIKES {
             match timeout(QUIET, feed.next()).await {
@@ -144,7 +172,7 @@ impl Tail {
         Some(cluster.head().await.ok()? > self.position())
     }
 
-    fn take(&self, item: Fed) {
+    fn take(&mut self, item: Fed) {
         let Fed::Event(event) = item else { return };
         if event.position <= self.position() {
             return;
@@ -163,6 +191,46 @@ impl Tail {
             self.at.send_replace(event.position);
         }
         // Nobody may be listening.
-        let _ = self.events.send(Arc::new(event));
+        let _ = self.events.send(self.newest.push(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::kernel::{Moment, StreamName};
+
+    fn event(position: u64, bytes: usize) -> RecordedEvent {
+        RecordedEvent {
+            position: Position(position),
+            stream: StreamName::new("a-1").unwrap(),
+            revision: position,
+            id: Uuid::from_u128(position.into()),
+            event_type: "Tested".into(),
+            is_json: false,
+            data: Bytes::from(vec![0; bytes]),
+            metadata: Bytes::new(),
+            recorded_at: Moment::EPOCH,
+        }
+    }
+
+    fn kept(events: u64, bytes: usize) -> Vec<u64> {
+        let mut newest = Newest::default();
+        let tail: Vec<Kept> = (0..events)
+            .map(|at| newest.push(event(at, bytes)))
+            .collect();
+        let kept = tail.iter().filter_map(Weak::upgrade);
+        kept.map(|event| event.position.0).collect()
+    }
+
+    #[test]
+    fn what_a_slow_subscriber_may_still_take_is_bounded_in_number_and_in_bytes() {
+        let many = TAIL_EVENTS as u64 + 3;
+        assert_eq!(kept(many, 1), (3..many).collect::<Vec<_>>());
+        assert_eq!(kept(9, TAIL_BYTES / 2 - 1_000), [7, 8]);
+        assert_eq!(kept(3, 2 * TAIL_BYTES), [2], "the last one, however large");
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::cluster::Cluster;
 use super::feed::{Fed, Feed};
 use super::filter::Scoped;
+use super::hub::Kept;
 use super::trouble::Trouble;
 use crate::kernel::Position;
 use crate::log::{Delivery, Health, ReadError, RecordedEvent, rules};
@@ -34,7 +35,7 @@ const STALL: Duration = Duration::from_secs(5);
 /// Pause before something that was lost is asked for again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-type Tail = broadcast::Receiver<Arc<RecordedEvent>>;
+type Tail = broadcast::Receiver<Kept>;
 type Item = Result<Delivery, ReadError>;
 
 /// What is done at the end of the log.
@@ -205,13 +206,18 @@ impl Subscription {
     }
 
     async fn live(&mut self, mut tail: Tail) -> Result<(), ReadError> {
-        let mut event = match tail.recv().await {
-            Ok(event) => event,
+        let mut kept = match tail.recv().await {
+            Ok(kept) => kept,
             Err(RecvError::Lagged(_)) => return Ok(()),
             Err(RecvError::Closed) => return Err(Trouble::Closed.of_read(None)),
         };
         let mut events = Vec::new();
         loop {
+            let Some(event) = kept.upgrade() else {
+                // What was missed is read again, from after what was examined.
+                self.hand_out(events);
+                return Ok(());
+            };
             if event.position > self.at {
                 self.at = event.position;
                 self.keep(RecordedEvent::clone(&event), &mut events)?;
@@ -219,14 +225,11 @@ impl Subscription {
             if events.len() >= BATCH_EVENTS {
                 break;
             }
-            event = match tail.try_recv() {
+            kept = match tail.try_recv() {
                 Ok(next) => next,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-                Err(TryRecvError::Lagged(_)) => {
-                    // What was missed is read again, from after what was examined.
-                    self.hand_out(events);
-                    return Ok(());
-                }
+                // Likewise missed.
+                Err(TryRecvError::Lagged(_)) => Kept::new(),
             };
         }
         self.hand_out(events);

@@ -9,6 +9,7 @@ mod given_up;
 mod rude;
 mod sandbox;
 mod serve;
+mod slow;
 mod takeover;
 mod tls;
 
